@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which tables are meant: include and exclude patterns over "schema.name" with * and ?. A table is in
+ * when an include pattern matches (an empty list includes everything) and no exclude pattern does. A
+ * pattern without a dot matches the name in schema public. A dot inside a name is written "a.b" in
+ * double quotes, as in SQL.
+ */
+#ifndef TG_CHANGE_TABLE_FILTER_H
+#define TG_CHANGE_TABLE_FILTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Strings and arrays are borrowed (they live in the configuration). */
+struct table_filter {
+    const char *const *include;
+    size_t include_len;
+    const char *const *exclude;
+    size_t exclude_len;
+};
+
+bool table_filter_match(const struct table_filter *f, const char *schema, const char *name);
+/* True when no pattern restricts anything: everything there is is meant. */
+bool table_filter_is_all(const struct table_filter *f);
+/* One pattern against one table; pure. */
+bool table_pattern_match(const char *pattern, const char *schema, const char *name);
+
+#endif

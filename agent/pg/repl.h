@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The streaming replication protocol on a walsender connection: slots with an exported snapshot, the
+ * CopyBoth frames, keepalives and feedback. Source: PostgreSQL manual, "Streaming Replication Protocol"
+ * and "Logical Streaming Replication Protocol".
+ */
+#ifndef TG_PG_REPL_H
+#define TG_PG_REPL_H
+
+#include "agent/base/buf.h"
+#include "agent/base/err.h"
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PG_SNAPSHOT_NAME_SIZE 64
+
+/* A logical slot made on `conn` (replication connection) with its snapshot exported; the snapshot can be
+ * imported by other sessions until the next command on conn or its end. */
+struct pg_new_slot {
+    uint64_t consistent_point; /* commits at or above it are in the stream, those below in the snapshot */
+    char snapshot[PG_SNAPSHOT_NAME_SIZE];
+};
+bool pg_create_slot(PGconn *conn, const char *slot, bool temporary, struct pg_new_slot *out,
+    struct err *err) must_use;
+
+struct pg_frame {
+    bool is_data;         /* else a keepalive */
+    uint64_t wal_start;   /* data: LSN of this message */
+    uint64_t wal_end;     /* end of WAL at the server, or what it has sent up to (keepalive) */
+    int64_t sent_us;      /* server's clock, Unix microseconds */
+    bool reply_requested; /* keepalive */
+    struct slice payload; /* data: the plugin's message; borrowed until the next read */
+};
+
+struct pg_stream {
+    PGconn *conn;  /* owned */
+    char *current; /* libpq's buffer of the frame handed out */
+};
+
+/* START_REPLICATION with pgoutput: binary when the server is 14 or newer, with logical messages. */
+bool pg_stream_start(struct pg_stream *s, PGconn *conn, const char *slot, const char *publication,
+    uint64_t position, struct err *err) must_use;
+/* Next frame; *got = false when none came within timeout_ms. */
+bool pg_stream_read(struct pg_stream *s, int timeout_ms, struct pg_frame *out, bool *got,
+    struct err *err) must_use;
+bool pg_stream_feedback(struct pg_stream *s, uint64_t received, uint64_t durable, int64_t now_us,
+    struct err *err) must_use;
+void pg_stream_stop(struct pg_stream *s); /* closes the connection; accepts a stopped one */
+
+#endif

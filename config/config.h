@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The configuration as the program uses it: typed, complete (defaults filled in), validated, secrets
+ * resolved. Made once by config_load (config/load.h) from file and command line, then read-only.
+ *
+ * Every field has its row in the option table (config/options.c): the row says path, type, default,
+ * limits and meaning; nothing is documented here a second time.
+ */
+#ifndef TG_CONFIG_CONFIG_H
+#define TG_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct string_list {
+    char **items;
+    size_t len;
+};
+
+enum fence_kind { FENCE_NONE, FENCE_READ_ONLY };
+enum identity_policy { IDENTITY_FULL, IDENTITY_REFUSE };
+
+struct sink_config {
+    char *name;
+    char *type;
+    char *dsn; /* secret */
+    uint32_t group_transactions;
+    uint64_t group_bytes;
+    uint64_t inflight_bytes;
+};
+
+#define CONFIG_SINKS_MAX 16
+
+struct config {
+    char *name;
+    char *dir; /* data directory: state.db, spool, control socket */
+    struct {
+        char *type;
+        char *dsn; /* secret */
+        char *slot, *publication; /* default tidegate_<name> */
+    } source;
+    struct {
+        struct string_list include, exclude;
+        enum identity_policy without_identity;
+    } tables;
+    struct {
+        bool copy, owner, grants;
+    } schema;
+    struct {
+        uint32_t jobs, index_jobs;
+        uint64_t split_above;
+    } copy;
+    struct {
+        char *path;
+        uint64_t max_size, min_free, segment_size;
+        int64_t sync_interval_us;
+    } spool;
+    struct sink_config sinks[CONFIG_SINKS_MAX];
+    size_t sinks_len;
+    struct {
+        char *socket;
+        char *listen; /* "host:port", NULL: none */
+    } control;
+    struct {
+        enum fence_kind fence;
+        bool verify;
+        int64_t timeout_us;
+        struct string_list exempt; /* application names or roles that the fence leaves alone */
+    } cutover;
+    struct {
+        int64_t timeout_us;
+        int64_t retry_max_us; /* longest pause between two attempts to reconnect */
+        int64_t give_up_us;   /* 0: never */
+    } network;
+    struct {
+        int level;  /* enum log_level */
+        int format; /* enum log_format */
+    } log;
+};
+
+void config_free(struct config *c); /* accepts NULL; wipes secrets */
+
+#endif
