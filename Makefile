@@ -52,11 +52,12 @@ CFLAGS_ALL := -std=gnu17 $(OPT) -g $(WARN) $(HARDEN) $(SANFLAGS) $(if $(WERROR),
 LDFLAGS_ALL := $(SANFLAGS) -Wl,-z,relro,-z,now $(LDFLAGS)
 LIBS := $(PKG_LIBS) -lpthread -lm
 
-SRC  := $(sort $(filter-out agent/main.c,$(wildcard agent/*.c agent/*/*.c decoders/*.c sinks/*.c sinks/*/*.c config/*.c)))
+# ONLY="agent/base agent/spool" builds and tests just these folders: for work on one floor.
+SRC  := $(if $(ONLY),$(sort $(foreach d,$(ONLY),$(wildcard $(d)/*.c))),$(sort $(filter-out agent/main.c,$(wildcard agent/*.c agent/*/*.c decoders/*.c sinks/*.c sinks/*/*.c config/*.c))))
 OBJ  := $(SRC:%.c=$(BUILD)/%.o)
 LIB  := $(BUILD)/libtidegate.a
 BIN  := $(BUILD)/tidegate
-UNIT_SRC := $(sort $(shell find tests/unit -name '*_test.c' 2>/dev/null))
+UNIT_SRC := $(if $(ONLY),$(sort $(foreach d,$(ONLY),$(wildcard tests/unit/$(d)/*_test.c))),$(sort $(shell find tests/unit -name '*_test.c' 2>/dev/null)))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 TESTLIB_SRC := $(sort $(wildcard tests/lib/*.c))
 TESTLIB_OBJ := $(TESTLIB_SRC:%.c=$(BUILD)/%.o)
@@ -92,3 +93,7 @@ $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(TESTLIB_OBJ) $(LIB)
 .PHONY: builddeps
 builddeps:
 	@pkg-config --exists $(PKGS) || { echo "missing build packages: run 'make deps' (Debian 12, root or sudo)" >&2; exit 1; }
+
+.PHONY: test-unit
+test-unit: $(UNIT_BIN)
+	@tests/lib/run_unit.sh $(UNIT_BIN)
