@@ -19,6 +19,6 @@
 #undef gmtime
 #undef localtime
 #undef gets
-#pragma GCC poison strcpy strcat sprintf vsprintf strtok gmtime localtime atoi atol atoll gets alloca
+#pragma GCC poison strcpy strcat sprintf vsprintf strtok gmtime localtime atoi atol atoll gets
 
 #endif

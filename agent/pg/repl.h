@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The streaming replication protocol on a walsender connection: slots with an exported snapshot, the
- * CopyBoth frames, keepalives and feedback. Source: PostgreSQL manual, "Streaming Replication Protocol"
- * and "Logical Streaming Replication Protocol".
+ * The streaming replication protocol on a walsender connection: slots with an exported snapshot,
+ * the CopyBoth frames, keepalives and feedback. Source: PostgreSQL manual, "Streaming Replication
+ * Protocol" and "Logical Streaming Replication Protocol".
  */
 #ifndef TG_PG_REPL_H
 #define TG_PG_REPL_H
-
-#include "agent/base/buf.h"
-#include "agent/base/err.h"
 
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/base/buf.h"
+#include "agent/base/err.h"
+
 #define PG_SNAPSHOT_NAME_SIZE 64
 
-/* A logical slot made on `conn` (replication connection) with its snapshot exported; the snapshot can be
- * imported by other sessions until the next command on conn or its end. */
+/* A logical slot made on `conn` (replication connection) with its snapshot exported; the snapshot
+ * can be imported by other sessions until the next command on conn or its end. */
 struct pg_new_slot {
-    uint64_t consistent_point; /* commits at or above it are in the stream, those below in the snapshot */
+    uint64_t consistent_point; /* commits at or above it are in the stream, those below in the
+                                  snapshot */
     char snapshot[PG_SNAPSHOT_NAME_SIZE];
 };
 bool pg_create_slot(PGconn *conn, const char *slot, bool temporary, struct pg_new_slot *out,
@@ -43,10 +44,14 @@ struct pg_stream {
 bool pg_stream_start(struct pg_stream *s, PGconn *conn, const char *slot, const char *publication,
     uint64_t position, struct err *err) must_use;
 /* Next frame; *got = false when none came within timeout_ms. */
-bool pg_stream_read(struct pg_stream *s, int timeout_ms, struct pg_frame *out, bool *got,
-    struct err *err) must_use;
-bool pg_stream_feedback(struct pg_stream *s, uint64_t received, uint64_t durable, int64_t now_us,
-    struct err *err) must_use;
+bool pg_stream_read(
+    struct pg_stream *s, int timeout_ms, struct pg_frame *out, bool *got, struct err *err) must_use;
+struct pg_feedback {
+    uint64_t received, durable; /* LSNs */
+    int64_t now_us;             /* wall clock */
+    bool ping;                  /* ask for a keepalive in return */
+};
+bool pg_stream_feedback(struct pg_stream *s, const struct pg_feedback *f, struct err *err) must_use;
 void pg_stream_stop(struct pg_stream *s); /* closes the connection; accepts a stopped one */
 
 #endif

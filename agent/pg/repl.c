@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * CopyBoth frames, as the PostgreSQL manual draws them ("Streaming Replication Protocol"):
+ *
+ *   'w' XLogData     start u64 | end of WAL u64 | server clock i64 | plugin's message ...
+ *   'k' keepalive    sent up to u64 | server clock i64 | reply now u8
+ *   'r' our status   received + 1 u64 | flushed + 1 u64 | applied + 1 u64 | clock i64 | reply now
+ * u8
+ */
+#include "agent/pg/repl.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/parse.h"
+#include "agent/pg/conn.h"
+#include "agent/pg/ident.h"
+#include "agent/pg/query.h"
+
+bool
+pg_create_slot(
+    PGconn *conn, const char *slot, bool temporary, struct pg_new_slot *out, struct err *err)
+{
+    struct buf sql;
+    buf_init(&sql, 1024);
+    buf_str(&sql, "CREATE_REPLICATION_SLOT ");
+    sql_ident(&sql, slot);
+    /* The form with a bare option list is understood by every version from 10 on. */
+    buf_printf(&sql, "%s LOGICAL pgoutput EXPORT_SNAPSHOT", temporary ? " TEMPORARY" : "");
+    char what[160];
+    snprintf(what, sizeof(what), "create replication slot '%s'", slot);
+    PGresult *res = NULL;
+    bool ok = pg_query(conn, what, buf_cstr(&sql), 0, NULL, &res, err);
+    buf_done(&sql);
+    if (!ok) {
+        return false;
+    }
+    ok = PQntuples(res) == 1 && PQnfields(res) >= 3 &&
+         parse_lsn(pg_str(res, 0, 1), &out->consistent_point);
+    if (ok) {
+        snprintf(out->snapshot, sizeof(out->snapshot), "%s", pg_str(res, 0, 2));
+    } else {
+        err_set(err, ERR_FATAL, "%s: unexpected answer", what);
+    }
+    PQclear(res);
+    return ok;
+}
+
+bool
+pg_stream_start(struct pg_stream *s, PGconn *conn, const char *slot, const char *publication,
+    uint64_t position, struct err *err)
+{
+    *s = (struct pg_stream){.conn = conn};
+    struct buf sql, names;
+    buf_init(&sql, 4096);
+    buf_init(&names, 1024);
+    sql_ident(&names, publication);
+    buf_str(&sql, "START_REPLICATION SLOT ");
+    sql_ident(&sql, slot);
+    buf_printf(&sql, " LOGICAL %X/%X (proto_version '1', publication_names ",
+        (unsigned)(position >> 32), (unsigned)position);
+    sql_literal(&sql, buf_cstr(&names));
+    if (PQserverVersion(conn) >= 140000) {
+        buf_str(&sql, ", binary 'true', messages 'true'");
+    }
+    buf_str(&sql, ")");
+    PGresult *res = PQexec(conn, buf_cstr(&sql));
+    bool ok = PQresultStatus(res) == PGRES_COPY_BOTH;
+    if (!ok) {
+        pg_result_error(err, conn, res, "start replication from slot '%s'", slot);
+    }
+    PQclear(res);
+    buf_done(&sql);
+    buf_done(&names);
+    return ok;
+}
+
+static int64_t
+server_time_us(uint64_t raw)
+{
+    return (int64_t)raw + PG_EPOCH_OFFSET_US;
+}
+
+static bool
+parse_frame(struct slice bytes, struct pg_frame *out, struct err *err)
+{
+    struct reader r;
+    reader_init(&r, bytes);
+    uint8_t kind = reader_u8(&r);
+    if (kind == 'w') {
+        out->is_data = true;
+        out->wal_start = reader_u64(&r);
+        out->wal_end = reader_u64(&r);
+        out->sent_us = server_time_us(reader_u64(&r));
+        out->payload = reader_bytes(&r, reader_left(&r));
+    } else if (kind == 'k') {
+        out->wal_end = reader_u64(&r);
+        out->sent_us = server_time_us(reader_u64(&r));
+        out->reply_requested = reader_u8(&r) != 0;
+    } else {
+        return err_set(err, ERR_FATAL, "replication stream: unknown frame 0x%02x", kind);
+    }
+    if (!reader_ok(&r)) {
+        return err_set(err, ERR_FATAL, "replication stream: frame '%c' is cut short (%zu bytes)",
+            kind, bytes.len);
+    }
+    return true;
+}
+
+/* PQgetCopyData returned -1 or -2: the server ended the stream, or the connection broke. */
+static bool
+stream_ended(struct pg_stream *s, int code, struct err *err)
+{
+    if (code == -2) {
+        return pg_conn_error(err, s->conn, "replication stream");
+    }
+    PGresult *res = PQgetResult(s->conn);
+    if (PQresultStatus(res) == PGRES_FATAL_ERROR) {
+        pg_result_error(err, s->conn, res, "replication stream");
+    } else {
+        err_set(err, ERR_RECONNECT, "replication stream: ended by the server");
+    }
+    PQclear(res);
+    return false;
+}
+
+static bool
+wait_for_input(struct pg_stream *s, int timeout_ms, bool *ready, struct err *err)
+{
+    struct pollfd p = {.fd = PQsocket(s->conn), .events = POLLIN};
+    int n = poll(&p, 1, timeout_ms);
+    if (n < 0 && errno != EINTR) {
+        return err_sys(err, ERR_FATAL, errno, "replication stream: poll");
+    }
+    *ready = n > 0;
+    if (n > 0 && !PQconsumeInput(s->conn)) {
+        return pg_conn_error(err, s->conn, "replication stream");
+    }
+    return true;
+}
+
+bool
+pg_stream_read(
+    struct pg_stream *s, int timeout_ms, struct pg_frame *out, bool *got, struct err *err)
+{
+    *got = false;
+    *out = (struct pg_frame){0};
+    PQfreemem(s->current);
+    s->current = NULL;
+    int n = PQgetCopyData(s->conn, &s->current, 1);
+    if (n == 0) {
+        bool ready = false;
+        if (!wait_for_input(s, timeout_ms, &ready, err)) {
+            return false;
+        }
+        if (!ready) {
+            return true;
+        }
+        n = PQgetCopyData(s->conn, &s->current, 1);
+    }
+    if (n < 0) {
+        return stream_ended(s, n, err);
+    }
+    if (n == 0) {
+        return true;
+    }
+    *got = true;
+    return parse_frame(slice_of(s->current, (size_t)n), out, err);
+}
+
+bool
+pg_stream_feedback(struct pg_stream *s, const struct pg_feedback *f, struct err *err)
+{
+    struct buf b;
+    buf_init(&b, 64);
+    buf_u8(&b, 'r');
+    buf_u64(&b, f->received);
+    buf_u64(&b, f->durable);
+    buf_u64(&b, f->durable);
+    buf_u64(&b, (uint64_t)(f->now_us - PG_EPOCH_OFFSET_US));
+    buf_u8(&b, f->ping ? 1 : 0);
+    bool ok =
+        PQputCopyData(s->conn, (const char *)b.data, (int)b.len) == 1 && PQflush(s->conn) >= 0;
+    buf_done(&b);
+    return ok ? true : pg_conn_error(err, s->conn, "replication feedback");
+}
+
+void
+pg_stream_stop(struct pg_stream *s)
+{
+    PQfreemem(s->current);
+    PQfinish(s->conn);
+    *s = (struct pg_stream){0};
+}

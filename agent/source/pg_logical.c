@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Source "postgresql": a logical replication slot with pgoutput, protocol 1. Looks only at the
+ * first byte and the positions of a message; everything else stays as the server sent it.
+ *
+ * Positions: a transaction's is the end of its commit record. Between transactions a keepalive
+ * tells that nothing else was committed below the LSN it carries; such an LSN becomes a MARK, at
+ * most one a second, so that an idle database does not look like a lagging one and its WAL can be
+ * released.
+ *
+ * Liveness: TCP notices a dead peer by itself; a peer that is alive but stuck is asked for a
+ * keepalive after a third of the time-out and given up after the whole of it.
+ */
+#include "agent/base/arena.h"
+#include "agent/base/clock.h"
+#include "agent/pg/conn.h"
+#include "agent/pg/query.h"
+#include "agent/pg/repl.h"
+#include "agent/pg/slot.h"
+#include "agent/source/source.h"
+
+#define MARK_INTERVAL_US     1000000
+#define FEEDBACK_INTERVAL_US 1000000
+#define DEFAULT_TIMEOUT_US   30000000
+
+struct pg_logical {
+    struct source base;
+    struct source_params params;
+    struct pg_stream stream;
+    bool in_transaction;
+    uint64_t received;     /* end of the last message or keepalive */
+    uint64_t position;     /* of the last COMMIT or MARK handed out */
+    uint64_t pending_mark; /* LSN of a keepalive not handed out yet; 0 none */
+    uint64_t confirmed;
+    int64_t marked_us, feedback_us, heard_us; /* monotonic */
+    int64_t pinged_us;                        /* 0: no answer is outstanding */
+};
+
+extern const struct source_ops source_pg_logical;
+
+static struct pg_logical *
+self(struct source *s)
+{
+    return (struct pg_logical *)s;
+}
+
+static int64_t
+now_mono(void)
+{
+    return clock_mono_us(&clock_system);
+}
+
+static bool
+pg_logical_open(const struct source_params *p, struct source **out, struct err *err)
+{
+    (void)err;
+    struct pg_logical *s = x_zalloc(sizeof(*s));
+    s->base.ops = &source_pg_logical;
+    s->params = *p;
+    if (s->params.timeout_us <= 0) {
+        s->params.timeout_us = DEFAULT_TIMEOUT_US;
+    }
+    *out = &s->base;
+    return true;
+}
+
+/* Whether the slot can still serve everything behind `position`: a slot that is gone, invalidated,
+ * or confirmed beyond what the spool holds would leave a gap that nothing ever reports. */
+static bool
+slot_serves(
+    const struct pg_logical *s, const struct pg_slot *slot, uint64_t position, struct err *err)
+{
+    const char *again =
+        "changes since then cannot be read any more; remove what is left with `tidegate "
+        "cleanup` and start the migration anew with `tidegate run`";
+    if (!slot->exists) {
+        err_set(err, ERR_FATAL,
+            "replication slot '%s' does not exist any more: it was dropped at the "
+            "source after %X/%X",
+            s->params.slot, (unsigned)(position >> 32), (unsigned)position);
+        err_hint(err, "%s", again);
+        return false;
+    }
+    if (slot->lost) {
+        err_set(err, ERR_FATAL,
+            "replication slot '%s' was invalidated by the source: its WAL is gone", s->params.slot);
+        err_hint(err, "%s; a larger max_slot_wal_keep_size prevents it", again);
+        return false;
+    }
+    if (slot->confirmed > position) {
+        err_set(err, ERR_FATAL,
+            "replication slot '%s' is confirmed up to %X/%X, but the spool ends at %X/%X: somebody "
+            "else "
+            "has read from it",
+            s->params.slot, (unsigned)(slot->confirmed >> 32), (unsigned)slot->confirmed,
+            (unsigned)(position >> 32), (unsigned)position);
+        err_hint(err, "%s", again);
+        return false;
+    }
+    return true;
+}
+
+static bool
+check_slot(const struct pg_logical *s, uint64_t position, struct err *err)
+{
+    struct pg_options o = {
+        .application_name = "tidegate capture", .timeout_us = s->params.timeout_us};
+    PGconn *conn = NULL;
+    if (!pg_connect(s->params.dsn, &o, &conn, err)) {
+        return false;
+    }
+    struct pg_slot slot;
+    bool ok =
+        pg_slot_read(conn, s->params.slot, &slot, err) && slot_serves(s, &slot, position, err);
+    PQfinish(conn);
+    return ok;
+}
+
+static bool
+pg_logical_start(struct source *base, uint64_t position, struct err *err)
+{
+    struct pg_logical *s = self(base);
+    if (!check_slot(s, position, err)) {
+        return false;
+    }
+    struct pg_options o = {.application_name = "tidegate capture",
+        .replication = true,
+        .timeout_us = s->params.timeout_us};
+    PGconn *conn = NULL;
+    if (!pg_connect(s->params.dsn, &o, &conn, err)) {
+        return false;
+    }
+    s->in_transaction = false;
+    s->received = s->position = s->confirmed = position;
+    s->pending_mark = 0;
+    s->pinged_us = 0;
+    s->marked_us = s->feedback_us = s->heard_us = now_mono();
+    if (!pg_stream_start(&s->stream, conn, s->params.slot, s->params.publication, position, err)) {
+        /* Another walsender, most likely our own of before a cut, still holds the slot. */
+        if (err->class == ERR_RETRY) {
+            err->class = ERR_RECONNECT;
+        }
+        pg_stream_stop(&s->stream);
+        return false;
+    }
+    return true;
+}
+
+static bool
+send_feedback(struct pg_logical *s, bool ping, struct err *err)
+{
+    int64_t now = now_mono();
+    s->feedback_us = now;
+    if (ping) {
+        s->pinged_us = now;
+    }
+    struct pg_feedback f = {.received = s->received > s->confirmed ? s->received : s->confirmed,
+        .durable = s->confirmed,
+        .now_us = clock_wall_us(&clock_system),
+        .ping = ping};
+    return pg_stream_feedback(&s->stream, &f, err);
+}
+
+static bool
+check_alive(struct pg_logical *s, struct err *err)
+{
+    int64_t now = now_mono();
+    if (s->pinged_us && now - s->pinged_us > s->params.timeout_us) {
+        return err_set(err, ERR_RECONNECT, "replication stream: no sign of life for %lld s",
+            (long long)((now - s->heard_us) / 1000000));
+    }
+    if (!s->pinged_us && now - s->heard_us > s->params.timeout_us / 3) {
+        return send_feedback(s, true, err);
+    }
+    return true;
+}
+
+static bool
+take_keepalive(struct pg_logical *s, const struct pg_frame *f, struct err *err)
+{
+    if (!s->in_transaction && f->wal_end > s->position) {
+        s->pending_mark = f->wal_end;
+        if (f->wal_end > s->received) {
+            s->received = f->wal_end;
+        }
+    }
+    return f->reply_requested ? send_feedback(s, false, err) : true;
+}
+
+static bool
+mark_due(struct pg_logical *s, struct record *out)
+{
+    int64_t now = now_mono();
+    if (!s->pending_mark || s->in_transaction || now - s->marked_us < MARK_INTERVAL_US) {
+        return false;
+    }
+    *out = (struct record){.kind = RECORD_MARK,
+        .position = s->pending_mark,
+        .received_us = clock_wall_us(&clock_system)};
+    s->position = s->pending_mark;
+    s->pending_mark = 0;
+    s->marked_us = now;
+    return true;
+}
+
+/* Fills kind, position, xid and key from the message's fixed head. *keep = false: not for the
+ * spool. */
+static bool
+classify(
+    struct pg_logical *s, const struct pg_frame *f, struct record *out, bool *keep, struct err *err)
+{
+    struct reader r;
+    reader_init(&r, f->payload);
+    uint8_t type = reader_u8(&r);
+    out->kind = RECORD_DATA;
+    out->position = f->wal_start;
+    *keep = true;
+    switch (type) {
+    case 'B':
+        out->kind = RECORD_BEGIN;
+        out->position = reader_u64(&r);
+        (void)reader_u64(&r); /* commit time */
+        out->xid = reader_u32(&r);
+        s->in_transaction = true;
+        s->pending_mark = 0;
+        break;
+    case 'C':
+        out->kind = RECORD_COMMIT;
+        (void)reader_u8(&r);  /* flags */
+        (void)reader_u64(&r); /* commit record */
+        out->position = reader_u64(&r);
+        s->in_transaction = false;
+        s->position = out->position;
+        break;
+    case 'R':
+        out->kind = RECORD_SCHEMA;
+        out->key = reader_u32(&r);
+        break;
+    case 'M':
+        /* A message outside of any transaction stands outside of the commit order too. */
+        *keep = s->in_transaction;
+        break;
+    default:
+        break;
+    }
+    if (!reader_ok(&r)) {
+        return err_set(err, ERR_FATAL,
+            "replication stream: message '%c' at %X/%X is cut short (%zu bytes)", type,
+            (unsigned)(f->wal_start >> 32), (unsigned)f->wal_start, f->payload.len);
+    }
+    return true;
+}
+
+static bool
+take_data(
+    struct pg_logical *s, const struct pg_frame *f, struct record *out, bool *keep, struct err *err)
+{
+    *out = (struct record){.payload = f->payload, .received_us = clock_wall_us(&clock_system)};
+    if (!classify(s, f, out, keep, err)) {
+        return false;
+    }
+    uint64_t at = out->kind == RECORD_COMMIT ? out->position : f->wal_start;
+    if (at > s->received) {
+        s->received = at;
+    }
+    return true;
+}
+
+static bool
+pg_logical_read(struct source *base, int timeout_ms, struct record *out, bool *got, struct err *err)
+{
+    struct pg_logical *s = self(base);
+    *got = false;
+    for (;;) {
+        struct pg_frame frame;
+        bool have = false;
+        if (!pg_stream_read(&s->stream, timeout_ms, &frame, &have, err)) {
+            return false;
+        }
+        if (!have) {
+            *got = mark_due(s, out);
+            return check_alive(s, err);
+        }
+        s->heard_us = now_mono();
+        s->pinged_us = 0;
+        if (frame.is_data) {
+            if (!take_data(s, &frame, out, got, err)) {
+                return false;
+            }
+            if (*got) {
+                return true;
+            }
+        } else if (!take_keepalive(s, &frame, err)) {
+            return false;
+        } else if (mark_due(s, out)) {
+            *got = true;
+            return true;
+        }
+        timeout_ms = 0;
+    }
+}
+
+static bool
+pg_logical_confirm(struct source *base, uint64_t position, bool now, struct err *err)
+{
+    struct pg_logical *s = self(base);
+    if (position > s->confirmed) {
+        s->confirmed = position;
+    }
+    if (!now && now_mono() - s->feedback_us < FEEDBACK_INTERVAL_US) {
+        return true;
+    }
+    return send_feedback(s, false, err);
+}
+
+static uint64_t
+pg_logical_head(const struct source *base)
+{
+    return ((const struct pg_logical *)base)->received;
+}
+
+static void
+pg_logical_stop(struct source *base)
+{
+    pg_stream_stop(&self(base)->stream);
+}
+
+static void
+pg_logical_free(struct source *base)
+{
+    if (base) {
+        pg_logical_stop(base);
+        x_free(base);
+    }
+}
+
+const struct source_ops source_pg_logical = {
+    .name = "postgresql",
+    .summary = "PostgreSQL 14 or newer by logical replication (pgoutput)",
+    .open = pg_logical_open,
+    .start = pg_logical_start,
+    .read = pg_logical_read,
+    .confirm = pg_logical_confirm,
+    .head = pg_logical_head,
+    .stop = pg_logical_stop,
+    .free = pg_logical_free,
+};
