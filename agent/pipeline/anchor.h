@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A snapshot of the source whose place in the change feed is known: made by creating a logical slot
+ * with an exported snapshot on a replication connection, which must stay open and idle until the
+ * snapshot was imported elsewhere.
+ *
+ * Locking: one thread at a time.
+ */
+#ifndef TG_PIPELINE_ANCHOR_H
+#define TG_PIPELINE_ANCHOR_H
+
+#include <stdbool.h>
+
+#include "agent/base/err.h"
+#include "agent/pg/repl.h"
+#include "config/config.h"
+
+struct anchor {
+    PGconn *conn; /* NULL: let go, or never made */
+    struct pg_new_slot slot;
+};
+
+/* The migration's own slot, which stays. */
+bool anchor_create(const struct config *config, struct anchor *out, struct err *err) must_use;
+/* A further snapshot later on, by a temporary slot that goes with the connection. */
+bool anchor_temporary(const struct config *config, struct anchor *out, struct err *err) must_use;
+void anchor_release(struct anchor *a); /* accepts a released one */
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The copy thread: brings the snapshot to its end, with a new anchor after each interruption; then,
+ * when the stream has passed the copy, validates constraints in the background.
+ *
+ * Locking: start, stop and free from the supervisor's thread; the rest from any thread.
+ */
+#ifndef TG_PIPELINE_COPY_JOB_H
+#define TG_PIPELINE_COPY_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/err.h"
+#include "agent/base/stop.h"
+#include "agent/pipeline/anchor.h"
+#include "agent/snapshot/snapshot.h"
+#include "config/config.h"
+
+struct copy_job;
+
+struct copy_job_options {
+    const struct config *config;
+    struct snapshot *snapshot; /* borrowed; used by this thread alone until copy_job_free */
+    struct anchor anchor;      /* taken over; conn NULL: there is none */
+    bool copy;                 /* false: only validate */
+    const struct clock *clock;
+};
+
+struct copy_job_state {
+    bool copied; /* everything is READY */
+    bool validated;
+    bool failed; /* ended for good, `error` says why */
+    uint32_t constraints_failed;
+    struct err error;
+};
+
+bool copy_job_start(
+    const struct copy_job_options *o, struct copy_job **out, struct err *err) must_use;
+void copy_job_state(struct copy_job *j, struct copy_job_state *out);
+/* The stream has passed every table's sync position: constraints may be validated from now on. */
+void copy_job_allow_validation(struct copy_job *j);
+/* Stops and joins. Accepts NULL. */
+void copy_job_free(struct copy_job *j);
+
+#endif

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Order matters: identities before the slot, so that every change in the feed carries its full
+ * identity; the publication before the slot, because the feed looks it up as of each change; the
+ * slot last.
+ */
+#include "agent/pipeline/setup.h"
+
+#include "agent/base/arena.h"
+#include "agent/base/clock.h"
+#include "agent/base/failpoint.h"
+#include "agent/base/log.h"
+#include "agent/base/parse.h"
+#include "agent/change/table_filter.h"
+#include "agent/pg/catalog.h"
+#include "agent/pg/conn.h"
+#include "agent/pg/ident.h"
+#include "agent/pg/query.h"
+#include "agent/pg/slot.h"
+
+#define STAGE         "setup"
+#define LOCK_ATTEMPTS 10
+#define LOCK_PAUSE_US 500000
+#define SQL_MAX       (64U << 20)
+
+static struct table_filter
+filter_of(const struct config *c)
+{
+    return (struct table_filter){.include = (const char *const *)c->tables.include.items,
+        .include_len = c->tables.include.len,
+        .exclude = (const char *const *)c->tables.exclude.items,
+        .exclude_len = c->tables.exclude.len};
+}
+
+static bool
+connect_source(const struct config *config, PGconn **out, struct err *err)
+{
+    struct pg_options o = {
+        .application_name = "tidegate setup", .timeout_us = config->network.timeout_us};
+    return pg_connect(config->source.dsn, &o, out, err);
+}
+
+static bool
+remember_source(struct store *store, const struct pg_server *server, struct err *err)
+{
+    char id[32];
+    snprintf(id, sizeof(id), "%llu", (unsigned long long)server->system_id);
+    const char *keys[] = {"source_system_id", "source_database", "setup"};
+    const char *values[] = {id, server->database, "started"};
+    return store_set_many(store, keys, values, 3, err);
+}
+
+static bool
+had_identity_changed(const struct table_row *before, size_t n, uint32_t oid)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (before[i].oid == oid) {
+            return before[i].identity_changed;
+        }
+    }
+    return false;
+}
+
+static bool
+needs_full_identity(const struct config *config, const struct pg_table *t)
+{
+    return t->kind == 'r' && !t->identity_usable &&
+           config->tables.without_identity == IDENTITY_FULL;
+}
+
+/* Rows of ordinary tables. What an interrupted attempt noted about identities stays noted. */
+static bool
+remember_tables(const struct config *config, struct store *store, const struct pg_tables *tables,
+    struct err *err)
+{
+    struct table_row *before = NULL;
+    size_t before_len = 0;
+    if (!store_tables(store, &before, &before_len, err)) {
+        return false;
+    }
+    struct table_row *rows = x_zalloc((tables->len + 1) * sizeof(*rows));
+    size_t n = 0;
+    for (size_t i = 0; i < tables->len; i++) {
+        const struct pg_table *t = &tables->items[i];
+        if (t->kind != 'r') {
+            continue;
+        }
+        struct table_row *row = &rows[n++];
+        row->oid = t->oid;
+        row->bytes = t->bytes;
+        row->state = TABLE_PENDING;
+        snprintf(row->schema, sizeof(row->schema), "%s", t->schema);
+        snprintf(row->name, sizeof(row->name), "%s", t->name);
+        row->identity_changed =
+            needs_full_identity(config, t) || had_identity_changed(before, before_len, t->oid);
+    }
+    bool ok = store_table_put_many(store, rows, n, err);
+    x_free(rows);
+    x_free(before);
+    return ok;
+}
+
+/* The lock is asked for in short turns, so that the application's statements do not queue behind
+ * us. */
+static bool
+alter_identity(PGconn *conn, const struct pg_table *t, struct err *err)
+{
+    struct buf sql;
+    buf_init(&sql, 4096);
+    buf_str(&sql, "SET lock_timeout = '500ms'; ALTER TABLE ");
+    sql_qualified(&sql, t->schema, t->name);
+    buf_str(&sql, " REPLICA IDENTITY FULL");
+    char what[256];
+    snprintf(what, sizeof(what), "set replica identity of '%s.%s'", t->schema, t->name);
+    bool ok = false;
+    for (int i = 0; i < LOCK_ATTEMPTS && !ok; i++) {
+        err_clear(err);
+        ok = pg_exec(conn, what, buf_cstr(&sql), err);
+        if (!ok && err->class != ERR_RETRY) {
+            break;
+        }
+        if (!ok) {
+            clock_system.sleep_us(&clock_system, LOCK_PAUSE_US);
+        }
+    }
+    buf_done(&sql);
+    if (!ok && err->class == ERR_RETRY) {
+        err->class = ERR_CONFIG;
+        err_hint(err,
+            "a transaction holds a lock on the table: try again when it has ended, or give the "
+            "table a primary key");
+    }
+    return ok;
+}
+
+static bool
+alter_identities(
+    const struct config *config, PGconn *conn, const struct pg_tables *tables, struct err *err)
+{
+    for (size_t i = 0; i < tables->len; i++) {
+        const struct pg_table *t = &tables->items[i];
+        if (!needs_full_identity(config, t)) {
+            continue;
+        }
+        if (!alter_identity(conn, t, err)) {
+            return false;
+        }
+        log_info(STAGE, "table %s.%s has no key: REPLICA IDENTITY FULL until cleanup", t->schema,
+            t->name);
+    }
+    return true;
+}
+
+static bool
+root_is_listed(const struct pg_tables *tables, uint32_t root)
+{
+    for (size_t i = 0; i < tables->len; i++) {
+        if (tables->items[i].oid == root) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Partitions are published through their root, so that those attached later are too. ONLY keeps
+ * children by inheritance out: they are listed themselves when they are meant. */
+static bool
+create_publication(
+    const struct config *config, PGconn *conn, const struct pg_tables *tables, struct err *err)
+{
+    struct buf sql;
+    buf_init(&sql, SQL_MAX);
+    buf_str(&sql, "CREATE PUBLICATION ");
+    sql_ident(&sql, config->source.publication);
+    size_t listed = 0;
+    for (size_t i = 0; i < tables->len; i++) {
+        const struct pg_table *t = &tables->items[i];
+        if (t->unlogged || (t->partition && root_is_listed(tables, t->root))) {
+            continue;
+        }
+        buf_str(&sql, listed++ == 0 ? " FOR TABLE " : ", ");
+        buf_str(&sql, t->kind == 'r' ? "ONLY " : "");
+        sql_qualified(&sql, t->schema, t->name);
+    }
+    char what[160];
+    snprintf(what, sizeof(what), "create publication '%s'", config->source.publication);
+    bool ok = buf_ok(&sql, what, err) && pg_exec(conn, what, buf_cstr(&sql), err);
+    buf_done(&sql);
+    return ok;
+}
+
+static bool
+prepare(const struct config *config, struct store *store, PGconn *conn, struct err *err)
+{
+    struct pg_server server;
+    struct table_filter filter = filter_of(config);
+    struct pg_tables tables = {0};
+    if (!pg_server_read(conn, &server, err) || !pg_tables_read(conn, &filter, &tables, err)) {
+        return false;
+    }
+    bool ok = remember_source(store, &server, err) && remember_tables(config, store, &tables, err);
+    FAILPOINT("setup.remembered");
+    ok = ok && alter_identities(config, conn, &tables, err) &&
+         pg_publication_drop(conn, config->source.publication, err) &&
+         pg_slot_drop(conn, config->source.slot, err) &&
+         create_publication(config, conn, &tables, err);
+    FAILPOINT("setup.published");
+    pg_tables_free(&tables);
+    return ok;
+}
+
+bool
+setup_source(
+    const struct config *config, struct store *store, struct anchor *anchor, struct err *err)
+{
+    PGconn *conn = NULL;
+    bool ok = connect_source(config, &conn, err) && prepare(config, store, conn, err);
+    PQfinish(conn);
+    if (!ok) {
+        return false;
+    }
+    log_info(STAGE, "creating replication slot '%s' (waits for open transactions to end)",
+        config->source.slot);
+    if (!anchor_create(config, anchor, err)) {
+        return false;
+    }
+    FAILPOINT("setup.slot");
+    char lsn[FORMAT_SIZE], start[32];
+    snprintf(start, sizeof(start), "%llu", (unsigned long long)anchor->slot.consistent_point);
+    const char *keys[] = {"slot_start", "phase", "setup"};
+    const char *values[] = {start, "snapshot", "done"};
+    if (!store_set_many(store, keys, values, 3, err)) {
+        anchor_release(anchor);
+        return false;
+    }
+    FAILPOINT("setup.stored");
+    log_info(STAGE, "slot '%s' starts at %s", config->source.slot,
+        format_lsn(anchor->slot.consistent_point, lsn));
+    return true;
+}
+
+static bool
+same_source(struct store *store, const struct pg_server *server, struct err *err)
+{
+    char *database = NULL;
+    uint64_t id = 0;
+    bool found = false;
+    if (!store_get(store, "source_database", &database, err) ||
+        !store_get_u64(store, "source_system_id", &id, &found, err)) {
+        return false;
+    }
+    bool same = (!found || id == server->system_id) &&
+                (!database || strcmp(database, server->database) == 0);
+    if (!same) {
+        err_set(err, ERR_CONFIG,
+            "the data directory belongs to database '%s' of server %llu, but the source is "
+            "database '%s' "
+            "of server %llu",
+            database ? database : "", (unsigned long long)id, server->database,
+            (unsigned long long)server->system_id);
+        err_hint(err,
+            "use another --dir for another migration; after a failover of the source, start the "
+            "migration anew");
+    }
+    x_free(database);
+    return same;
+}
+
+bool
+setup_check_source(
+    const struct config *config, struct store *store, uint64_t *feed_id, struct err *err)
+{
+    PGconn *conn = NULL;
+    struct pg_server server;
+    bool ok = connect_source(config, &conn, err) && pg_server_read(conn, &server, err) &&
+              same_source(store, &server, err);
+    PQfinish(conn);
+    if (ok) {
+        *feed_id = server.system_id;
+    }
+    return ok;
+}
+
+static bool
+is_carried(const struct table_row *rows, size_t n, uint32_t oid)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].oid == oid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+list_uncarried(
+    const struct pg_tables *tables, const struct table_row *rows, size_t n, char *out, size_t cap)
+{
+    size_t used = 0;
+    out[0] = 0;
+    for (size_t i = 0; i < tables->len; i++) {
+        const struct pg_table *t = &tables->items[i];
+        /* A partition attached later comes through its root. */
+        if (t->kind != 'r' || is_carried(rows, n, t->oid) ||
+            (t->partition && root_is_listed(tables, t->root))) {
+            continue;
+        }
+        int w = snprintf(out + used, cap - used, "%s%s.%s", used ? ", " : "", t->schema, t->name);
+        if (w < 0 || (size_t)w >= cap - used) {
+            return;
+        }
+        used += (size_t)w;
+    }
+}
+
+bool
+setup_uncarried_tables(
+    const struct config *config, struct store *store, char *out, size_t cap, struct err *err)
+{
+    PGconn *conn = NULL;
+    struct table_filter filter = filter_of(config);
+    struct pg_tables tables = {0};
+    struct table_row *rows = NULL;
+    size_t n = 0;
+    bool ok = store_tables(store, &rows, &n, err) && connect_source(config, &conn, err) &&
+              pg_tables_read(conn, &filter, &tables, err);
+    if (ok) {
+        list_uncarried(&tables, rows, n, out, cap);
+    }
+    PQfinish(conn);
+    pg_tables_free(&tables);
+    x_free(rows);
+    return ok;
+}
