@@ -19,8 +19,8 @@
 #include "agent/base/thread.h"
 
 #define IDLE_WAIT_MS   250
-#define SYNC_AFTER_US  1000000 /* how old an applied position may get before it is made durable */
-#define POLL_EVERY     64      /* records between two looks at the sink while data keeps coming */
+#define SYNC_AFTER_US  200000 /* how old an applied position may get before it is made durable */
+#define POLL_EVERY     64     /* records between two looks at the sink while data keeps coming */
 #define FIRST_RETRY_US 200000
 #define ARENA_BLOCK    (64U << 10)
 #define STABLE_US      60000000 /* a session that lasted this long clears the retry count */
@@ -34,7 +34,8 @@ struct deliver {
     struct spool_reader *reader;
     struct arena arena;     /* for filtered changes; reset per record */
     uint64_t commit_record; /* of the transaction being read */
-    bool in_transaction;
+    bool in_transaction, has_rows;
+    int64_t rows_commit_us; /* of the last transaction with rows */
     int64_t synced_us;
     int wake_fd; /* eventfd: pause or resume was asked for */
     atomic_bool paused;
@@ -92,7 +93,36 @@ publish(struct deliver *d, const struct sink_progress *p)
     d->state.progress = *p;
     d->state.behind_bytes = spool_reader_behind(d->reader);
     d->state.lag_seconds = lag;
+    d->state.rows_commit_us = d->rows_commit_us;
     pthread_mutex_unlock(&d->lock);
+}
+
+static void
+follow_transaction(struct deliver *d, const struct record *rec, const struct change *c)
+{
+    switch (c->kind) {
+    case CHANGE_BEGIN:
+        d->commit_record = rec->position;
+        d->in_transaction = true;
+        d->has_rows = false;
+        break;
+    case CHANGE_COMMIT:
+        d->in_transaction = false;
+        d->rows_commit_us = d->has_rows ? c->commit_us : d->rows_commit_us;
+        break;
+    case CHANGE_DISCARD:
+        d->in_transaction = false;
+        break;
+    case CHANGE_INSERT:
+    case CHANGE_UPDATE:
+    case CHANGE_DELETE:
+    case CHANGE_TRUNCATE:
+        d->has_rows = true;
+        break;
+    case CHANGE_MARK:
+    case CHANGE_MESSAGE:
+        break;
+    }
 }
 
 static bool
@@ -107,12 +137,7 @@ deliver_record(struct deliver *d, const struct record *rec, struct err *err)
     if (!produced) {
         return true;
     }
-    if (change.kind == CHANGE_BEGIN) {
-        d->commit_record = rec->position;
-        d->in_transaction = true;
-    } else if (change.kind == CHANGE_COMMIT || change.kind == CHANGE_DISCARD) {
-        d->in_transaction = false;
-    }
+    follow_transaction(d, rec, &change);
     arena_reset(&d->arena);
     if (!table_sync_filter(d->o.sync, d->commit_record, &change, &d->arena)) {
         return true;

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The write downtime is taken conservatively: from the last commit that changed a row, or from the
+ * moment the fence began to close when that is later, to the moment the target holds everything
+ * durably and the phase DONE is stored. The source's clock is converted to ours by the offset
+ * measured at the fence.
+ */
+#include "agent/pipeline/cutover.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+
+#include "agent/base/arena.h"
+#include "agent/base/failpoint.h"
+#include "agent/base/log.h"
+#include "agent/base/parse.h"
+#include "agent/base/thread.h"
+#include "agent/pg/conn.h"
+#include "agent/pg/query.h"
+#include "agent/pg/slot.h"
+#include "agent/pipeline/count_rows.h"
+#include "agent/pipeline/fence.h"
+#include "agent/pipeline/setup.h"
+
+#define STAGE         "cutover"
+#define DRAIN_WAIT_US 5000
+
+struct cutover {
+    struct cutover_env env;
+    struct cutover_request req;
+    struct thread thread;
+    int64_t deadline_us; /* monotonic */
+    struct fence_result fence;
+    bool fenced, took_snapshot;
+    uint64_t barrier;
+    pthread_mutex_t lock; /* guards report */
+    struct cutover_report report;
+};
+
+typedef bool step_run(struct cutover *c, struct err *err);
+
+static void detail(struct cutover *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static int64_t
+now_us(const struct cutover *c)
+{
+    return clock_mono_us(c->env.clock);
+}
+
+/* The line of the step that runs now. */
+static void
+detail(struct cutover *c, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; i < c->report.steps_len; i++) {
+        struct cutover_step *s = &c->report.steps[i];
+        if (s->state == STEP_RUNNING) {
+            vsnprintf(s->detail, sizeof(s->detail), fmt, ap);
+        }
+    }
+    pthread_mutex_unlock(&c->lock);
+    va_end(ap);
+}
+
+static bool
+step_precheck(struct cutover *c, struct err *err)
+{
+    struct cutover_sinks sinks;
+    char tables[512];
+    if (!c->env.sinks(c->env.arg, &sinks, err) ||
+        !setup_uncarried_tables(c->env.config, c->env.store, tables, sizeof(tables), err)) {
+        return false;
+    }
+    if (tables[0]) {
+        err_set(err, ERR_CONFIG, "tables that were created after the start are not carried: %s",
+            tables);
+        err_hint(err,
+            "copy them by hand and name them in tables.exclude, then restart the agent and cut "
+            "over again; or start the migration anew");
+        return false;
+    }
+    if (c->req.fence == FENCE_READ_ONLY && !fence_check(c->env.config, err)) {
+        return false;
+    }
+    char lag[FORMAT_SIZE];
+    detail(c, "%s behind the source", format_bytes(sinks.lag_bytes, lag));
+    return true;
+}
+
+static bool
+step_fence(struct cutover *c, struct err *err)
+{
+    if (c->req.fence == FENCE_NONE) {
+        c->fence.raised_us = clock_wall_us(c->env.clock);
+        detail(c, "none: the writers were stopped by the operator");
+        return true;
+    }
+    c->fenced = true;
+    if (!fence_raise(c->env.config, c->env.store, c->deadline_us, c->env.stop, &c->fence, err)) {
+        return false;
+    }
+    detail(c, "read only for new sessions, %u sessions ended", c->fence.ended);
+    return true;
+}
+
+static bool
+step_barrier(struct cutover *c, struct err *err)
+{
+    struct pg_options o = {
+        .application_name = "tidegate barrier", .timeout_us = c->env.config->network.timeout_us};
+    PGconn *conn = NULL;
+    bool ok = pg_connect(c->env.config->source.dsn, &o, &conn, err) &&
+              pg_write_mark(conn, "barrier", &c->barrier, err);
+    PQfinish(conn);
+    if (ok) {
+        char lsn[FORMAT_SIZE];
+        detail(c, "at %s", format_lsn(c->barrier, lsn));
+        pthread_mutex_lock(&c->lock);
+        c->report.barrier = c->barrier;
+        pthread_mutex_unlock(&c->lock);
+    }
+    return ok;
+}
+
+static bool
+step_drain(struct cutover *c, struct err *err)
+{
+    for (;;) {
+        struct cutover_sinks sinks;
+        if (!c->env.sinks(c->env.arg, &sinks, err)) {
+            return false;
+        }
+        if (sinks.applied >= c->barrier) {
+            detail(c, "the target holds everything up to the barrier");
+            return true;
+        }
+        if (now_us(c) > c->deadline_us) {
+            char lag[FORMAT_SIZE];
+            err_set(err, ERR_RETRY,
+                "drain: the target did not reach the barrier in time, %s are left",
+                format_bytes(sinks.lag_bytes, lag));
+            err_hint(err, "wait until the lag is smaller (`tidegate status`), or raise --timeout");
+            return false;
+        }
+        if (stop_sleep(c->env.stop, DRAIN_WAIT_US)) {
+            return err_set(err, ERR_CANCELLED, "drain: stopped");
+        }
+    }
+}
+
+static bool
+step_verify(struct cutover *c, struct err *err)
+{
+    struct count_result counts;
+    if (!c->req.verify) {
+        detail(c, "left out");
+        return true;
+    }
+    if (!count_rows_compare(
+            c->env.config, c->env.store, c->deadline_us, c->env.stop, &counts, err)) {
+        return false;
+    }
+    detail(c, "%llu rows in %llu tables, equal counts", (unsigned long long)counts.rows,
+        (unsigned long long)counts.tables);
+    pthread_mutex_lock(&c->lock);
+    c->report.tables_compared = counts.tables;
+    c->report.rows_compared = counts.rows;
+    pthread_mutex_unlock(&c->lock);
+    return true;
+}
+
+static bool
+step_sequences(struct cutover *c, struct err *err)
+{
+    c->env.take_snapshot(c->env.arg);
+    c->took_snapshot = true;
+    if (!snapshot_finish(c->env.snapshot, err)) {
+        return false;
+    }
+    detail(c, "set on the target");
+    return true;
+}
+
+/* Apply commits asynchronously; one synchronous commit behind it makes everything before it
+ * durable. */
+static bool
+make_target_durable(struct cutover *c, struct err *err)
+{
+    struct pg_options o = {
+        .application_name = "tidegate cutover", .timeout_us = c->env.config->network.timeout_us};
+    PGconn *conn = NULL;
+    bool ok = pg_connect(c->env.config->sinks[0].dsn, &o, &conn, err) &&
+              pg_exec(conn, "flush the target's WAL",
+                  "BEGIN; SET LOCAL synchronous_commit = on; SELECT "
+                  "pg_catalog.pg_current_xact_id(); COMMIT",
+                  err);
+    PQfinish(conn);
+    return ok;
+}
+
+static int64_t
+downtime(const struct cutover *c)
+{
+    struct cutover_sinks sinks = {0};
+    struct err ignored = ERR_INIT;
+    (void)!c->env.sinks(c->env.arg, &sinks, &ignored);
+    int64_t last_commit = sinks.rows_commit_us - c->fence.clock_offset_us;
+    int64_t from = last_commit > c->fence.raised_us ? last_commit : c->fence.raised_us;
+    return clock_wall_us(c->env.clock) - from;
+}
+
+static bool
+step_open(struct cutover *c, struct err *err)
+{
+    if (!make_target_durable(c, err) || stop_requested(c->env.stop)) {
+        return err->class != ERR_NONE ? false : err_set(err, ERR_CANCELLED, "stopped");
+    }
+    FAILPOINT("cutover.before_done");
+    if (!store_set(c->env.store, "phase", phase_name(PHASE_DONE), err)) {
+        return false;
+    }
+    FAILPOINT("cutover.done");
+    int64_t took = downtime(c);
+    detail(c, "the target is ready for writes");
+    pthread_mutex_lock(&c->lock);
+    c->report.write_downtime_us = took;
+    pthread_mutex_unlock(&c->lock);
+    return true;
+}
+
+static const struct {
+    const char *name;
+    step_run *run;
+    bool in_dry_run;
+} steps[] = {
+    {"precheck", step_precheck, true},
+    {"fence", step_fence, false},
+    {"barrier", step_barrier, false},
+    {"drain", step_drain, false},
+    {"verify", step_verify, false},
+    {"sequences", step_sequences, false},
+    {"open", step_open, false},
+};
+#define STEPS_LEN (sizeof(steps) / sizeof(steps[0]))
+
+static void
+set_step(struct cutover *c, size_t i, enum cutover_step_state state, int64_t took_us)
+{
+    pthread_mutex_lock(&c->lock);
+    c->report.steps[i].state = state;
+    c->report.steps[i].took_us = took_us;
+    pthread_mutex_unlock(&c->lock);
+}
+
+static bool
+run_step(struct cutover *c, size_t i, struct err *err)
+{
+    if (c->req.dry_run && !steps[i].in_dry_run) {
+        set_step(c, i, STEP_SKIPPED, 0);
+        return true;
+    }
+    int64_t began = now_us(c);
+    set_step(c, i, STEP_RUNNING, 0);
+    bool ok = steps[i].run(c, err);
+    set_step(c, i, ok ? STEP_OK : STEP_FAILED, now_us(c) - began);
+    return ok;
+}
+
+/* The way back: writers first, then everything else. */
+static void
+abort_cutover(struct cutover *c, struct err *err)
+{
+    struct err lifted = ERR_INIT;
+    if (c->fenced && !fence_lift(c->env.config, c->env.store, &lifted)) {
+        log_err(LOG_ERROR, STAGE, &lifted);
+        err_hint(err,
+            "the fence could not be lifted (%.200s): run ALTER DATABASE ... RESET "
+            "default_transaction_read_only on the source",
+            lifted.text);
+    }
+    if (c->took_snapshot) {
+        c->env.give_snapshot_back(c->env.arg);
+    }
+}
+
+static void
+run(void *arg)
+{
+    struct cutover *c = arg;
+    struct err err = ERR_INIT;
+    bool ok = true;
+    c->deadline_us = now_us(c) + c->req.timeout_us;
+    for (size_t i = 0; ok && i < STEPS_LEN; i++) {
+        ok = run_step(c, i, &err);
+    }
+    if (!ok) {
+        log_err(LOG_WARN, STAGE, &err);
+        abort_cutover(c, &err);
+    }
+    pthread_mutex_lock(&c->lock);
+    c->report.error = err;
+    c->report.state = ok ? CUTOVER_DONE : CUTOVER_ABORTED;
+    pthread_mutex_unlock(&c->lock);
+}
+
+bool
+cutover_start(const struct cutover_env *env, const struct cutover_request *req,
+    struct cutover **out, struct err *err)
+{
+    struct cutover *c = x_zalloc(sizeof(*c));
+    c->env = *env;
+    c->req = *req;
+    c->report.state = CUTOVER_RUNNING;
+    c->report.dry_run = req->dry_run;
+    c->report.steps_len = STEPS_LEN;
+    for (size_t i = 0; i < STEPS_LEN; i++) {
+        snprintf(c->report.steps[i].name, sizeof(c->report.steps[i].name), "%s", steps[i].name);
+    }
+    pthread_mutex_init(&c->lock, NULL);
+    if (!thread_start(&c->thread, "cutover", run, c, err)) {
+        cutover_free(c);
+        return false;
+    }
+    *out = c;
+    return true;
+}
+
+void
+cutover_report(struct cutover *c, struct cutover_report *out)
+{
+    pthread_mutex_lock(&c->lock);
+    *out = c->report;
+    pthread_mutex_unlock(&c->lock);
+}
+
+void
+cutover_free(struct cutover *c)
+{
+    if (c) {
+        thread_join(&c->thread);
+        pthread_mutex_destroy(&c->lock);
+        x_free(c);
+    }
+}

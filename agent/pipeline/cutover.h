@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The cutover, one attempt: a list of steps, each with a name, a time and one line of detail, run
+ * in order until one fails. A failure before the target is open lifts the fence; streaming goes on.
+ *
+ *   precheck > fence > barrier > drain > verify > sequences > open
+ *
+ * Locking: start and free from the supervisor's thread; cutover_report from any thread.
+ */
+#ifndef TG_PIPELINE_CUTOVER_H
+#define TG_PIPELINE_CUTOVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/err.h"
+#include "agent/base/stop.h"
+#include "agent/pipeline/agent.h"
+#include "agent/snapshot/snapshot.h"
+#include "agent/store/store.h"
+#include "config/config.h"
+
+struct cutover;
+
+/* Where the sinks stand, all of them together. */
+struct cutover_sinks {
+    uint64_t applied;       /* the least of all */
+    int64_t rows_commit_us; /* source's commit time of the last transaction with rows; 0: none */
+    uint64_t lag_bytes;
+};
+
+struct cutover_env {
+    const struct config *config;
+    struct store *store;
+    struct snapshot *snapshot;
+    const struct clock *clock;
+    const struct stop *stop;
+    /* False when a sink is not running, with the reason. */
+    bool (*sinks)(void *arg, struct cutover_sinks *out, struct err *err);
+    /* Ends the background validation; the snapshot belongs to the cutover from here on. */
+    void (*take_snapshot)(void *arg);
+    /* The way back after take_snapshot, when the cutover was aborted. */
+    void (*give_snapshot_back)(void *arg);
+    void *arg;
+};
+
+bool cutover_start(const struct cutover_env *env, const struct cutover_request *req,
+    struct cutover **out, struct err *err) must_use;
+void cutover_report(struct cutover *c, struct cutover_report *out);
+/* Joins (after agent's stop was requested, or when the report is final) and frees. Accepts NULL. */
+void cutover_free(struct cutover *c);
+
+#endif
