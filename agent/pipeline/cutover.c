@@ -16,7 +16,6 @@
 #include "agent/base/parse.h"
 #include "agent/base/thread.h"
 #include "agent/pg/conn.h"
-#include "agent/pg/query.h"
 #include "agent/pg/slot.h"
 #include "agent/pipeline/count_rows.h"
 #include "agent/pipeline/fence.h"
@@ -31,7 +30,7 @@ struct cutover {
     struct thread thread;
     int64_t deadline_us; /* monotonic */
     struct fence_result fence;
-    bool fenced, took_snapshot;
+    bool fenced;
     uint64_t barrier;
     pthread_mutex_t lock; /* guards report */
     struct cutover_report report;
@@ -175,7 +174,6 @@ static bool
 step_sequences(struct cutover *c, struct err *err)
 {
     c->env.take_snapshot(c->env.arg);
-    c->took_snapshot = true;
     if (!snapshot_finish(c->env.snapshot, err)) {
         return false;
     }
@@ -191,11 +189,9 @@ make_target_durable(struct cutover *c, struct err *err)
     struct pg_options o = {
         .application_name = "tidegate cutover", .timeout_us = c->env.config->network.timeout_us};
     PGconn *conn = NULL;
+    uint64_t lsn = 0;
     bool ok = pg_connect(c->env.config->sinks[0].dsn, &o, &conn, err) &&
-              pg_exec(conn, "flush the target's WAL",
-                  "BEGIN; SET LOCAL synchronous_commit = on; SELECT "
-                  "pg_catalog.pg_current_xact_id(); COMMIT",
-                  err);
+              pg_write_mark(conn, "cutover", &lsn, err);
     PQfinish(conn);
     return ok;
 }
@@ -279,9 +275,6 @@ abort_cutover(struct cutover *c, struct err *err)
             "the fence could not be lifted (%.200s): run ALTER DATABASE ... RESET "
             "default_transaction_read_only on the source",
             lifted.text);
-    }
-    if (c->took_snapshot) {
-        c->env.give_snapshot_back(c->env.arg);
     }
 }
 

@@ -38,10 +38,9 @@ struct cutover_env {
     const struct stop *stop;
     /* False when a sink is not running, with the reason. */
     bool (*sinks)(void *arg, struct cutover_sinks *out, struct err *err);
-    /* Ends the background validation; the snapshot belongs to the cutover from here on. */
+    /* Ends the background validation; the snapshot belongs to the cutover until its report is
+     * final. */
     void (*take_snapshot)(void *arg);
-    /* The way back after take_snapshot, when the cutover was aborted. */
-    void (*give_snapshot_back)(void *arg);
     void *arg;
 };
 

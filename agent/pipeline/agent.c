@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Life of the agent: what is stored decides where it enters; then one loop looks at the jobs a few
+ * times a second, turns what it sees into events of the phase machine, stores the new phase and
+ * starts what it asks for. Nothing here waits for a server but the set-up and the very end.
+ */
+#include <poll.h>
+
+#include "agent/base/arena.h"
+#include "agent/base/log.h"
+#include "agent/base/parse.h"
+#include "agent/pg/conn.h"
+#include "agent/pg/slot.h"
+#include "agent/pipeline/agent.intern.h"
+#include "agent/pipeline/lag.h"
+#include "agent/pipeline/phase.h"
+#include "agent/pipeline/preflight.h"
+#include "agent/pipeline/setup.h"
+
+#define STAGE     "agent"
+#define TICK_MS   50
+#define LINGER_US 5000000
+
+struct aim {
+    enum agent_until until;
+    uint64_t lsn;
+};
+
+bool
+agent_new(
+    const struct config *config, const struct clock *clock, struct agent **out, struct err *err)
+{
+    if (config->sinks_len != 1 || strcmp(config->sinks[0].type, "postgresql") != 0) {
+        err_set(err, ERR_CONFIG,
+            "a migration has exactly one sink, of type postgresql, in this version");
+        err_hint(err, "run one agent for each target, with different names");
+        return false;
+    }
+    struct agent *a = x_zalloc(sizeof(*a));
+    a->config = config;
+    a->clock = clock;
+    a->started_wall_us = clock_wall_us(clock);
+    pthread_mutex_init(&a->lock, NULL);
+    if (!stop_init(&a->stop)) {
+        agent_free(a);
+        return err_set(err, ERR_FATAL, "no file descriptor left");
+    }
+    *out = a;
+    return true;
+}
+
+void
+agent_stop(struct agent *a)
+{
+    stop_request(&a->stop);
+}
+
+void
+agent_free(struct agent *a)
+{
+    if (!a) {
+        return;
+    }
+    snapshot_free(a->snapshot);
+    spool_close(a->spool);
+    store_close(a->store);
+    table_sync_done(&a->sync);
+    stop_done(&a->stop);
+    pthread_mutex_destroy(&a->lock);
+    x_free(a);
+}
+
+static void
+set_phase(struct agent *a, enum phase phase)
+{
+    pthread_mutex_lock(&a->lock);
+    a->phase = phase;
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* Called with the lock held: a cutover asked for on another thread and an event seen by the main
+ * loop must not both start from the same phase. */
+static bool
+move_phase(struct agent *a, enum phase_event event, struct phase_step *s, struct err *err)
+{
+    *s = phase_step(a->phase, event);
+    if (!s->allowed) {
+        return true;
+    }
+    if (!store_set(a->store, "phase", phase_name(s->phase), err)) {
+        return false;
+    }
+    log_info(STAGE, "%s -> %s (%s)", phase_name(a->phase), phase_name(s->phase),
+        phase_event_name(event));
+    a->phase = s->phase;
+    return true;
+}
+
+/* Stored first, acted on second. */
+static bool
+take_event(struct agent *a, enum phase_event event, struct err *err)
+{
+    struct phase_step s;
+    pthread_mutex_lock(&a->lock);
+    bool ok = move_phase(a, event, &s, err);
+    pthread_mutex_unlock(&a->lock);
+    return ok && (!s.allowed || agent_start_actions(a, s.actions, err));
+}
+
+static bool
+load_phase(struct agent *a, enum phase *out, struct err *err)
+{
+    char *name = NULL;
+    bool found = false;
+    if (!store_get(a->store, "phase", &name, err) ||
+        !store_get_u64(a->store, "slot_start", &a->start, &found, err)) {
+        return false;
+    }
+    *out = PHASE_PREFLIGHT;
+    bool ok = !name || phase_parse(name, out);
+    if (!ok) {
+        err_set(err, ERR_FATAL, "the data directory '%s' is in phase '%s', which is unknown",
+            a->config->dir, name);
+    } else if (*out != PHASE_PREFLIGHT && !found) {
+        ok = err_set(err, ERR_FATAL, "the data directory '%s' is damaged: no start position",
+            a->config->dir);
+    }
+    x_free(name);
+    return ok;
+}
+
+/* Every finding that is not ok is shown; one that blocks ends the run. */
+static bool
+pass_preflight(struct agent *a, struct err *err)
+{
+    char *began = NULL;
+    if (!store_get(a->store, "setup", &began, err)) {
+        return false;
+    }
+    struct preflight_input in = {.config = a->config, .began = began != NULL};
+    struct preflight_report report;
+    bool ok = preflight_run(&in, &report, err);
+    for (size_t i = 0; ok && i < report.len; i++) {
+        const struct preflight_finding *f = &report.items[i];
+        if (f->verdict != PREFLIGHT_OK) {
+            log_msg(f->verdict == PREFLIGHT_WARNING ? LOG_WARN : LOG_ERROR, "preflight",
+                "%s (%s): %s%s%s", f->id, f->where, f->text, f->todo[0] ? "; to do: " : "",
+                f->todo);
+        }
+    }
+    ok = ok && preflight_permit(&report, err);
+    preflight_report_done(&report);
+    x_free(began);
+    return ok;
+}
+
+static bool
+enter_fresh(struct agent *a, struct err *err)
+{
+    if (!preflight_gate(a->config, a->store, err) ||
+        !setup_source(a->config, a->store, &a->anchor, err)) {
+        return false;
+    }
+    a->start = a->anchor.slot.consistent_point;
+    bool found = false;
+    if (!store_get_u64(a->store, "source_system_id", &a->feed_id, &found, err) ||
+        !agent_open_spool(a, err) || !agent_open_snapshot(a, err)) {
+        return false;
+    }
+    set_phase(a, PHASE_SNAPSHOT);
+    log_info(STAGE, "preflight -> snapshot (ready)");
+    struct phase_step s = phase_step(PHASE_PREFLIGHT, EVENT_READY);
+    return agent_start_actions(a, s.actions, err);
+}
+
+/* A server that is down right now is no reason not to start: the jobs wait for it. */
+static bool
+check_source_or_wait(struct agent *a, struct err *err)
+{
+    bool found = false;
+    if (!store_get_u64(a->store, "source_system_id", &a->feed_id, &found, err)) {
+        return false;
+    }
+    uint64_t id = 0;
+    if (setup_check_source(a->config, a->store, &id, err)) {
+        return true;
+    }
+    if (err->class != ERR_RECONNECT && err->class != ERR_RETRY) {
+        return false;
+    }
+    log_err(LOG_WARN, STAGE, err);
+    err_clear(err);
+    return true;
+}
+
+static bool
+open_snapshot_when_up(struct agent *a, struct err *err)
+{
+    while (!agent_open_snapshot(a, err)) {
+        if (err->class != ERR_RECONNECT && err->class != ERR_RETRY) {
+            return false;
+        }
+        log_err(LOG_WARN, STAGE, err);
+        err_clear(err);
+        if (stop_sleep(&a->stop, a->config->network.retry_max_us)) {
+            return err_set(err, ERR_CANCELLED, "stopped");
+        }
+    }
+    return true;
+}
+
+static bool
+enter_resumed(struct agent *a, enum phase stored, struct err *err)
+{
+    struct phase_step s = phase_resume(stored);
+    log_info(STAGE, "resuming in phase %s", phase_name(s.phase));
+    if (s.phase != stored && !store_set(a->store, "phase", phase_name(s.phase), err)) {
+        return false;
+    }
+    if (!check_source_or_wait(a, err) || !agent_open_spool(a, err)) {
+        return false;
+    }
+    set_phase(a, s.phase);
+    /* Capture first: it needs nobody but the source. */
+    return agent_start_actions(a, s.actions & (ACTION_CAPTURE | ACTION_UNFENCE), err) &&
+           open_snapshot_when_up(a, err) &&
+           agent_start_actions(a, s.actions & ~(unsigned)(ACTION_CAPTURE | ACTION_UNFENCE), err);
+}
+
+static void
+report_line(const char *line, void *arg)
+{
+    (void)arg;
+    log_warn(STAGE, "%s", line);
+}
+
+/* What may be done while the target is in use already; its own end is stored, so that a crash
+ * repeats it. */
+static bool
+finish_after_cutover(struct agent *a, struct err *err)
+{
+    char *done = NULL;
+    if (!store_get(a->store, "after_cutover", &done, err)) {
+        return false;
+    }
+    bool ok = true;
+    if (!done) {
+        ok = (a->snapshot || agent_open_snapshot(a, err)) &&
+             snapshot_after_cutover(a->snapshot, report_line, NULL, err) &&
+             store_set(a->store, "after_cutover", "done", err);
+    }
+    x_free(done);
+    return ok;
+}
+
+static bool
+look_at_capture(struct agent *a, struct err *err)
+{
+    struct capture_state s;
+    capture_state(a->capture, &s);
+    if (s.failed) {
+        *err = s.error;
+    }
+    return !s.failed;
+}
+
+static bool
+look_at_copy(struct agent *a, bool *copied, struct err *err)
+{
+    struct copy_job_state s = {0};
+    pthread_mutex_lock(&a->lock);
+    if (a->copy) {
+        copy_job_state(a->copy, &s);
+        a->constraints_failed = s.constraints_failed;
+    }
+    pthread_mutex_unlock(&a->lock);
+    *copied = s.copied;
+    if (s.failed) {
+        *err = s.error;
+    }
+    return !s.failed;
+}
+
+static bool
+look_at_sinks(struct agent *a, struct err *err)
+{
+    bool behind_sync = false;
+    for (size_t i = 0; i < a->delivers_len; i++) {
+        struct deliver_state s;
+        deliver_state(a->delivers[i], &s);
+        if (s.failed) {
+            *err = s.error;
+            return err_wrap(err, "sink '%s' stopped", a->config->sinks[i].name);
+        }
+        behind_sync = behind_sync || s.progress.applied < a->sync.highest;
+    }
+    if (a->delivers_len && !behind_sync) {
+        pthread_mutex_lock(&a->lock);
+        if (a->copy) {
+            copy_job_allow_validation(a->copy);
+        }
+        pthread_mutex_unlock(&a->lock);
+    }
+    return true;
+}
+
+static bool
+look_at_lag(struct agent *a, struct err *err)
+{
+    struct lag lag;
+    agent_lag(a, &lag);
+    if (a->phase == PHASE_CATCHUP && lag_caught_up(&lag)) {
+        return take_event(a, EVENT_CAUGHT_UP, err);
+    }
+    if (a->phase == PHASE_STREAMING && lag_fell_behind(&lag)) {
+        return take_event(a, EVENT_BEHIND, err);
+    }
+    return true;
+}
+
+static bool
+look_at_cutover(struct agent *a, struct err *err)
+{
+    if (a->phase != PHASE_CUTOVER) {
+        return true;
+    }
+    struct cutover_report r;
+    cutover_report(a->cutover, &r);
+    if (r.state == CUTOVER_DONE) {
+        return take_event(a, EVENT_CUTOVER_DONE, err);
+    }
+    if (r.state == CUTOVER_ABORTED && !take_event(a, EVENT_CUTOVER_ABORTED, err)) {
+        return false;
+    }
+    return r.state != CUTOVER_ABORTED || agent_start_actions(a, ACTION_VALIDATE, err);
+}
+
+/* One look at everything. */
+static bool
+tick(struct agent *a, struct err *err)
+{
+    bool copied = false;
+    if (!look_at_capture(a, err) || !look_at_copy(a, &copied, err) || !look_at_sinks(a, err)) {
+        return false;
+    }
+    if (a->phase == PHASE_SNAPSHOT && copied && !take_event(a, EVENT_COPIED, err)) {
+        return false;
+    }
+    return look_at_lag(a, err) && look_at_cutover(a, err);
+}
+
+static bool
+sinks_hold(struct agent *a, uint64_t lsn)
+{
+    return a->delivers_len > 0 && agent_retire_below(a) >= lsn;
+}
+
+static bool
+reached(struct agent *a, const struct aim *aim)
+{
+    switch (aim->until) {
+    case UNTIL_COPIED:
+        return a->phase >= PHASE_CATCHUP;
+    case UNTIL_STREAMING:
+        return a->phase >= PHASE_STREAMING;
+    case UNTIL_LSN:
+        return sinks_hold(a, aim->lsn) || a->phase == PHASE_DONE;
+    case UNTIL_DONE:
+        return a->phase == PHASE_DONE;
+    }
+    return false;
+}
+
+static bool
+loop(struct agent *a, const struct aim *aim, struct err *err)
+{
+    struct pollfd p = {.fd = a->stop.event_fd, .events = POLLIN};
+    while (!stop_requested(&a->stop)) {
+        if (!tick(a, err)) {
+            return false;
+        }
+        if (reached(a, aim)) {
+            return true;
+        }
+        (void)poll(&p, 1, TICK_MS);
+    }
+    return true;
+}
+
+/* Gives the one who asked for the cutover time to fetch its report. */
+static void
+linger(struct agent *a)
+{
+    int64_t until = clock_mono_us(a->clock) + LINGER_US;
+    while (a->cutover && !atomic_load(&a->acknowledged) && !stop_requested(&a->stop) &&
+           clock_mono_us(a->clock) < until) {
+        a->clock->sleep_us(a->clock, TICK_MS * 1000);
+    }
+}
+
+static bool
+enter(struct agent *a, struct err *err)
+{
+    enum phase stored;
+    if (!store_open(a->config->dir, &a->store, err) || !load_phase(a, &stored, err)) {
+        return false;
+    }
+    if (stored == PHASE_PREFLIGHT) {
+        return enter_fresh(a, err);
+    }
+    if (stored == PHASE_DONE) {
+        set_phase(a, PHASE_DONE);
+        log_info(STAGE,
+            "this migration is finished: the target took over; `tidegate cleanup` removes what "
+            "is left of it");
+        return true;
+    }
+    return enter_resumed(a, stored, err);
+}
+
+bool
+agent_run(struct agent *a, enum agent_until until, uint64_t until_lsn, struct err *err)
+{
+    struct aim aim = {.until = until, .lsn = until_lsn};
+    bool ok = enter(a, err);
+    if (ok && a->phase != PHASE_DONE) {
+        ok = loop(a, &aim, err);
+    }
+    if (ok && a->phase == PHASE_DONE) {
+        ok = finish_after_cutover(a, err);
+        linger(a);
+    }
+    stop_request(&a->stop);
+    agent_join_jobs(a);
+    if (!ok && err->class == ERR_CANCELLED) {
+        err_clear(err);
+        ok = true;
+    }
+    return ok;
+}
+
+bool
+agent_mark(struct agent *a, uint64_t *lsn, struct err *err)
+{
+    struct pg_options o = {
+        .application_name = "tidegate mark", .timeout_us = a->config->network.timeout_us};
+    PGconn *conn = NULL;
+    bool ok =
+        pg_connect(a->config->source.dsn, &o, &conn, err) && pg_write_mark(conn, "mark", lsn, err);
+    PQfinish(conn);
+    return ok;
+}
+
+bool
+agent_pause(struct agent *a, const char *sink, bool pause, struct err *err)
+{
+    bool found = false;
+    pthread_mutex_lock(&a->lock);
+    if (a->snapshot && (!sink || strcmp(sink, "copy") == 0)) {
+        snapshot_pause(a->snapshot, pause);
+        found = true;
+    }
+    for (size_t i = 0; i < a->delivers_len; i++) {
+        if (!sink || strcmp(sink, a->config->sinks[i].name) == 0) {
+            deliver_pause(a->delivers[i], pause);
+            found = true;
+        }
+    }
+    pthread_mutex_unlock(&a->lock);
+    if (!found) {
+        err_set(err, ERR_CONFIG, "there is no sink '%s' running", sink ? sink : "");
+        err_hint(err, "`tidegate status` lists them; \"copy\" is the bulk copy");
+    }
+    return found;
+}
+
+static bool
+cutover_allowed(struct agent *a, const struct cutover_request *req, struct err *err)
+{
+    struct cutover_report last = {0};
+    if (a->cutover) {
+        cutover_report(a->cutover, &last);
+    }
+    if (last.state == CUTOVER_RUNNING || a->phase == PHASE_CUTOVER) {
+        return err_set(err, ERR_CONFIG, "a cutover is running already");
+    }
+    if (a->phase == PHASE_STREAMING || (req->dry_run && a->phase == PHASE_CATCHUP)) {
+        return true;
+    }
+    err_set(err, ERR_CONFIG, "a cutover needs phase streaming, and this is phase %s",
+        phase_name(a->phase));
+    err_hint(err, "wait for it: `tidegate wait --phase streaming --timeout 1h`");
+    return false;
+}
+
+/* Called with the lock held. The phase is stored before the first step runs: a crash in between
+ * lifts a fence that may stand. */
+static bool
+begin_cutover(struct agent *a, const struct cutover_request *req, struct err *err)
+{
+    struct cutover_env env = {.config = a->config,
+        .store = a->store,
+        .snapshot = a->snapshot,
+        .clock = a->clock,
+        .stop = &a->stop,
+        .sinks = agent_sinks_position,
+        .take_snapshot = agent_take_snapshot,
+        .arg = a};
+    struct phase_step s;
+    if (!req->dry_run && !move_phase(a, EVENT_CUTOVER_ASKED, &s, err)) {
+        return false;
+    }
+    struct cutover *c = NULL;
+    if (!cutover_start(&env, req, &c, err)) {
+        return false;
+    }
+    cutover_free(a->cutover);
+    a->cutover = c;
+    return true;
+}
+
+bool
+agent_cutover(struct agent *a, const struct cutover_request *req, struct err *err)
+{
+    pthread_mutex_lock(&a->lock);
+    bool ok = cutover_allowed(a, req, err) && begin_cutover(a, req, err);
+    pthread_mutex_unlock(&a->lock);
+    return ok;
+}
+
+void
+agent_cutover_report(struct agent *a, struct cutover_report *out)
+{
+    *out = (struct cutover_report){0};
+    pthread_mutex_lock(&a->lock);
+    if (a->cutover) {
+        cutover_report(a->cutover, out);
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+void
+agent_cutover_acknowledge(struct agent *a)
+{
+    atomic_store(&a->acknowledged, true);
+}

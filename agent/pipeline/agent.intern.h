@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The agent's parts, for agent.c (life and phases), agent_jobs.c (starting what a phase needs) and
+ * agent_status.c (what it looks like from outside). Nobody else includes this.
+ *
+ * Locking: `lock` guards phase, the pointers to jobs and `cutover` against readers on other
+ * threads; only the main thread changes them. A job's own state has its own lock.
+ */
+#ifndef TG_PIPELINE_AGENT_INTERN_H
+#define TG_PIPELINE_AGENT_INTERN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "agent/base/stop.h"
+#include "agent/pipeline/agent.h"
+#include "agent/pipeline/anchor.h"
+#include "agent/pipeline/capture.h"
+#include "agent/pipeline/copy_job.h"
+#include "agent/pipeline/cutover.h"
+#include "agent/pipeline/deliver.h"
+#include "agent/pipeline/names.h"
+#include "agent/pipeline/probe.h"
+#include "agent/pipeline/table_sync.h"
+#include "agent/store/store.h"
+
+struct agent {
+    const struct config *config;
+    const struct clock *clock;
+    struct stop stop;
+    int64_t started_wall_us;
+
+    struct store *store;
+    struct spool *spool;
+    struct snapshot *snapshot;
+    struct anchor anchor; /* of the set-up, until the copy job takes it */
+    uint64_t start;       /* position at which the feed begins */
+    uint64_t feed_id;
+    bool defer_firing;
+
+    pthread_mutex_t lock;
+    enum phase phase;
+    struct capture *capture;
+    struct probe *probe;
+    struct copy_job *copy;
+    uint32_t constraints_failed; /* kept when the copy job is gone */
+    struct table_sync sync;
+    struct deliver *delivers[CONFIG_SINKS_MAX];
+    size_t delivers_len;
+    char origins[CONFIG_SINKS_MAX][ORIGIN_NAME_SIZE];
+    struct cutover *cutover; /* the last one asked for */
+    bool cutover_dry;
+    atomic_bool acknowledged;
+};
+
+/* agent_jobs.c: start or end the threads of a phase; the actions of agent/pipeline/phase.h. */
+bool agent_open_spool(struct agent *a, struct err *err) must_use;
+bool agent_open_snapshot(struct agent *a, struct err *err) must_use;
+bool agent_start_actions(struct agent *a, unsigned actions, struct err *err) must_use;
+void agent_join_jobs(struct agent *a);
+/* The least durable position of all sinks; before they run, where the feed begins. */
+uint64_t agent_retire_below(void *arg);
+bool agent_sinks_position(void *arg, struct cutover_sinks *out, struct err *err);
+void agent_take_snapshot(void *arg);
+
+/* agent_status.c */
+struct lag;
+void agent_lag(struct agent *a, struct lag *out);
+
+#endif
