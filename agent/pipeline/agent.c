@@ -157,8 +157,7 @@ pass_preflight(struct agent *a, struct err *err)
 static bool
 enter_fresh(struct agent *a, struct err *err)
 {
-    if (!preflight_gate(a->config, a->store, err) ||
-        !setup_source(a->config, a->store, &a->anchor, err)) {
+    if (!pass_preflight(a, err) || !setup_source(a->config, a->store, &a->anchor, err)) {
         return false;
     }
     a->start = a->anchor.slot.consistent_point;
