@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Bump allocator with a ceiling, reset as a whole. Three lifetimes exist: process (plain malloc through
- * x_* below), batch, message. An arena is passed by hand; there is no hidden current one.
+ * Bump allocator with a ceiling, reset as a whole. Three lifetimes exist: process (plain malloc
+ * through x_* below), batch, message. An arena is passed by hand; there is no hidden current one.
  *
  * Locking: none, one owner thread.
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Functions that nobody here may call, as compile errors: force-included into every file. Each has a
- * checked replacement: buf_*, snprintf, parse_* (agent/base/parse.h), clock_* (agent/base/clock.h).
+ * Functions that nobody here may call, as compile errors: force-included into every file. Each has
+ * a checked replacement: buf_*, snprintf, parse_* (agent/base/parse.h), clock_*
+ * (agent/base/clock.h).
  */
 #ifndef TG_BASE_BANNED_H
 #define TG_BASE_BANNED_H

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Bytes: a borrowed view (slice), a growing buffer with a mandatory ceiling (buf), and a parser's cursor
- * that fails once and stays failed (reader), so that a parser is straight lines and one check at the end.
+ * Bytes: a borrowed view (slice), a growing buffer with a mandatory ceiling (buf), and a parser's
+ * cursor that fails once and stays failed (reader), so that a parser is straight lines and one
+ * check at the end.
  */
 #ifndef TG_BASE_BUF_H
 #define TG_BASE_BUF_H
 
-#include "agent/base/err.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "agent/base/err.h"
 
 /* Borrowed: whoever hands it out says until when it is valid. */
 struct slice {
@@ -26,9 +27,9 @@ slice_of(const void *data, size_t len)
 struct slice slice_str(const char *s);
 bool slice_eq(struct slice a, struct slice b);
 
-/* Invariant: len <= cap <= max; data is NULL exactly when cap is 0; data[len] is NUL after buf_cstr.
- * Appends past `max` (or out of memory) set `failed`, leave the content as it is, and all later appends
- * do nothing, so one check of `failed` at the end is enough. */
+/* Invariant: len <= cap <= max; data is NULL exactly when cap is 0; data[len] is NUL after
+ * buf_cstr. Appends past `max` (or out of memory) set `failed`, leave the content as it is, and all
+ * later appends do nothing, so one check of `failed` at the end is enough. */
 struct buf {
     uint8_t *data;
     size_t len, cap, max;
@@ -38,7 +39,8 @@ struct buf {
 void buf_init(struct buf *b, size_t max);
 void buf_done(struct buf *b);  /* accepts an all-zero buf */
 void buf_reset(struct buf *b); /* empties, keeps memory, clears `failed` */
-/* Ensures room for `more` bytes and returns where they go (then add to b->len), NULL when failed. */
+/* Ensures room for `more` bytes and returns where they go (then add to b->len), NULL when failed.
+ */
 uint8_t *buf_reserve(struct buf *b, size_t more);
 void buf_bytes(struct buf *b, const void *data, size_t len);
 void buf_str(struct buf *b, const char *s);
@@ -64,7 +66,8 @@ uint16_t reader_u16(struct reader *r); /* network byte order, as all below */
 uint32_t reader_u32(struct reader *r);
 uint64_t reader_u64(struct reader *r);
 struct slice reader_bytes(struct reader *r, size_t len);
-/* Up to a NUL byte, which must be there; the returned string is terminated in place. "" when failed. */
+/* Up to a NUL byte, which must be there; the returned string is terminated in place. "" when
+ * failed. */
 const char *reader_cstr(struct reader *r);
 size_t reader_left(const struct reader *r);
 bool reader_ok(const struct reader *r);  /* nothing was read past the end */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Time as a parameter. All times are int64_t microseconds. `mono` only measures durations, `wall` is
- * Unix time. Tests and the simulation pass a virtual clock.
+ * Time as a parameter. All times are int64_t microseconds. `mono` only measures durations, `wall`
+ * is Unix time. Tests and the simulation pass a virtual clock.
  */
 #ifndef TG_BASE_CLOCK_H
 #define TG_BASE_CLOCK_H
@@ -31,7 +31,7 @@ clock_wall_us(const struct clock *c)
 /* PostgreSQL counts microseconds from 2000-01-01 UTC. */
 #define PG_EPOCH_OFFSET_US 946684800000000LL
 
-#define CLOCK_ISO_SIZE 32
+#define CLOCK_ISO_SIZE     32
 /* "2026-11-20T21:04:05.123Z" */
 void clock_format_iso(int64_t wall_us, char out[CLOCK_ISO_SIZE]);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Named points after each durable step and before each acknowledgement, compiled in by FAILPOINTS=1 only.
- * Armed by the environment: TIDEGATE_FAILPOINTS="spool.synced=kill:3,copy.committed=sleep:500"
- *   kill[:N]   kill -9 of this process the Nth time the point is reached (default 1)
- *   sleep:MS   sleep at each pass
- *   exit[:N]   _exit(99) the Nth time
+ * Named points after each durable step and before each acknowledgement, compiled in by FAILPOINTS=1
+ * only. Armed by the environment:
+ * TIDEGATE_FAILPOINTS="spool.synced=kill:3,copy.committed=sleep:500" kill[:N]   kill -9 of this
+ * process the Nth time the point is reached (default 1) sleep:MS   sleep at each pass exit[:N]
+ * _exit(99) the Nth time
  */
 #ifndef TG_BASE_FAILPOINT_H
 #define TG_BASE_FAILPOINT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The file operations that durability depends on, as a struct of functions, so that a test double can
- * lose un-synced bytes, tear a write, or say ENOSPC. Every function returns >= 0, or -errno.
+ * The file operations that durability depends on, as a struct of functions, so that a test double
+ * can lose un-synced bytes, tear a write, or say ENOSPC. Every function returns >= 0, or -errno.
  */
 #ifndef TG_BASE_FS_H
 #define TG_BASE_FS_H
@@ -28,8 +28,8 @@ struct fs {
     int (*unlink)(const struct fs *fs, const char *path);
     int (*mkdir)(const struct fs *fs, const char *path, mode_t mode); /* existing is fine */
     int (*sync_dir)(const struct fs *fs, const char *path);
-    int (*list)(const struct fs *fs, const char *path,
-        int (*each)(const char *name, void *arg), void *arg); /* any order, no . and .. */
+    int (*list)(const struct fs *fs, const char *path, int (*each)(const char *name, void *arg),
+        void *arg); /* any order, no . and .. */
     int (*space)(const struct fs *fs, const char *path, struct fs_space *out);
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Append-only JSON emitter into a struct buf: commas and escaping are its duty, structure is the caller's
- * (checked by assert). Strings must be UTF-8; other bytes come out as \ufffd.
+ * Append-only JSON emitter into a struct buf: commas and escaping are its duty, structure is the
+ * caller's (checked by assert). Strings must be UTF-8; other bytes come out as \ufffd.
  */
 #ifndef TG_BASE_JSON_WRITER_H
 #define TG_BASE_JSON_WRITER_H

@@ -11,16 +11,17 @@
 #ifndef TG_BASE_LOG_H
 #define TG_BASE_LOG_H
 
-#include "agent/base/err.h"
-
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "agent/base/err.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_TEXT, LOG_JSON };
 
 void log_configure(enum log_level level, enum log_format format);
-/* Replaces the place lines go to (default: write(2) to stderr). NULL restores it. For tests and the UI. */
+/* Replaces the place lines go to (default: write(2) to stderr). NULL restores it. For tests and the
+ * UI. */
 void log_set_sink(void (*sink)(const char *line, size_t len, void *arg), void *arg);
 /* Copies `secret`; strings shorter than 4 bytes are ignored (they would redact ordinary text). */
 void log_add_secret(const char *secret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Checked parsers for everything that comes from outside as text. The whole string must match; leading
- * and trailing space is an error. On false *out is untouched.
+ * Checked parsers for everything that comes from outside as text. The whole string must match;
+ * leading and trailing space is an error. On false *out is untouched.
  */
 #ifndef TG_BASE_PARSE_H
 #define TG_BASE_PARSE_H
@@ -16,7 +16,8 @@ bool parse_u32(const char *s, uint32_t *out);
 bool parse_bool(const char *s, bool *out); /* true/false/yes/no/on/off */
 /* "200GiB", "64MiB", "1kB", "512B"; binary and decimal units; a bare number is refused except 0. */
 bool parse_size(const char *s, uint64_t *out);
-/* "60s", "250ms", "5m", "6h", "1d", "10us"; result in microseconds; a bare number is refused except 0. */
+/* "60s", "250ms", "5m", "6h", "1d", "10us"; result in microseconds; a bare number is refused except
+ * 0. */
 bool parse_duration(const char *s, int64_t *out_us);
 /* "16/B374D848" */
 bool parse_lsn(const char *s, uint64_t *out);

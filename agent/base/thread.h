@@ -5,10 +5,10 @@
 #ifndef TG_BASE_THREAD_H
 #define TG_BASE_THREAD_H
 
-#include "agent/base/err.h"
-
 #include <pthread.h>
 #include <stdbool.h>
+
+#include "agent/base/err.h"
 
 struct thread {
     pthread_t id;

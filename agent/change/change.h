@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What happened, in the words that every stage speaks. A decoder produces it, a sink consumes it. Values
- * are the source's own bytes with a status, never parsed.
+ * What happened, in the words that every stage speaks. A decoder produces it, a sink consumes it.
+ * Values are the source's own bytes with a status, never parsed.
  *
- * Ownership: a change and all it points to is borrowed from the decoder's arena until the next feed().
- * `relation` stays valid until a newer version of it was produced.
+ * Ownership: a change and all it points to is borrowed from the decoder's arena until the next
+ * feed(). `relation` stays valid until a newer version of it was produced.
  */
 #ifndef TG_CHANGE_CHANGE_H
 #define TG_CHANGE_CHANGE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "agent/base/buf.h"
 #include "agent/change/position.h"
 #include "agent/change/relation.h"
-
-#include <stdbool.h>
-#include <stdint.h>
 
 enum change_kind {
     CHANGE_BEGIN = 1,
@@ -69,14 +69,15 @@ struct change {
     uint32_t truncated_len;
     bool cascade, restart_identity;
 
-    const char *prefix;  /* MESSAGE */
+    const char *prefix; /* MESSAGE */
     struct slice content;
     bool transactional;
 };
 
 const char *change_kind_name(enum change_kind kind); /* "insert" ... */
-/* The replica identity's columns as "id=17, region='eu'" for messages, at most cap bytes, cut with "...".
- * Binary values of common types (int2/4/8, uuid, text) are shown readable, others as \x hex. */
+/* The replica identity's columns as "id=17, region='eu'" for messages, at most cap bytes, cut with
+ * "...". Binary values of common types (int2/4/8, uuid, text) are shown readable, others as \x hex.
+ */
 const char *change_describe_key(const struct change *c, char *out, size_t cap);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where a change stands in its source: the position of the transaction that holds it and its ordinal in
- * that transaction. `commit` is a number that only grows along the feed; only the source knows more about
- * it (PostgreSQL: the LSN just behind the commit record). A position alone, with ordinal 0, means
- * "everything up to and including the transaction that ends there".
+ * Where a change stands in its source: the position of the transaction that holds it and its
+ * ordinal in that transaction. `commit` is a number that only grows along the feed; only the source
+ * knows more about it (PostgreSQL: the LSN just behind the commit record). A position alone, with
+ * ordinal 0, means "everything up to and including the transaction that ends there".
  */
 #ifndef TG_CHANGE_POSITION_H
 #define TG_CHANGE_POSITION_H

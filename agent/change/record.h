@@ -4,24 +4,27 @@
  * decoding it. Sources produce records, the spool keeps them, decoders read them.
  *
  *   a feed in commit order:  [SCHEMA] BEGIN (SCHEMA | DATA)* COMMIT   BEGIN ...   MARK   BEGIN ...
- *                            BEGIN DATA* DISCARD   <- the connection broke; the same transaction comes again
+ *                            BEGIN DATA* DISCARD   <- the connection broke; the same transaction
+ * comes again
  */
 #ifndef TG_CHANGE_RECORD_H
 #define TG_CHANGE_RECORD_H
 
-#include "agent/base/buf.h"
-
 #include <stdint.h>
 
+#include "agent/base/buf.h"
+
 enum record_kind {
-    RECORD_BEGIN = 1,   /* position: the transaction's commit position as the BEGIN message foretells it
-                           (PostgreSQL: LSN of the commit record, which is below the end position) */
-    RECORD_DATA = 2,    /* position: where the change stands in the source's log */
-    RECORD_COMMIT = 3,  /* position: end of the commit; this is the transaction's position */
-    RECORD_SCHEMA = 4,  /* metadata that later records need; `key` names the object (relation or type id).
-                           A later one with the same key replaces it */
+    RECORD_BEGIN =
+        1, /* position: the transaction's commit position as the BEGIN message foretells it
+              (PostgreSQL: LSN of the commit record, which is below the end position) */
+    RECORD_DATA = 2,   /* position: where the change stands in the source's log */
+    RECORD_COMMIT = 3, /* position: end of the commit; this is the transaction's position */
+    RECORD_SCHEMA = 4, /* metadata that later records need; `key` names the object (relation or type
+                          id). A later one with the same key replaces it */
     RECORD_DISCARD = 5, /* the transaction begun last is void; empty payload */
-    RECORD_MARK = 6,    /* nothing is committed between the last position and this one; empty payload */
+    RECORD_MARK =
+        6, /* nothing is committed between the last position and this one; empty payload */
 };
 
 struct record {

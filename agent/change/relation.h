@@ -17,7 +17,8 @@ struct column {
 
 struct relation {
     uint32_t id;      /* in the source: PostgreSQL's table oid */
-    uint32_t version; /* grows with each new description of the same id; caches are keyed by (id, version) */
+    uint32_t version; /* grows with each new description of the same id; caches are keyed by (id,
+                         version) */
     const char *schema, *name;
     char identity; /* replica identity: 'd' default, 'n' nothing, 'f' full, 'i' index */
     uint16_t columns_len;

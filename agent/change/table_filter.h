@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which tables are meant: include and exclude patterns over "schema.name" with * and ?. A table is in
- * when an include pattern matches (an empty list includes everything) and no exclude pattern does. A
- * pattern without a dot matches the name in schema public. A dot inside a name is written "a.b" in
- * double quotes, as in SQL.
+ * Which tables are meant: include and exclude patterns over "schema.name" with * and ?. A table is
+ * in when an include pattern matches (an empty list includes everything) and no exclude pattern
+ * does. A pattern without a dot matches the name in schema public. A dot inside a name is written
+ * "a.b" in double quotes, as in SQL.
  */
 #ifndef TG_CHANGE_TABLE_FILTER_H
 #define TG_CHANGE_TABLE_FILTER_H
@@ -24,5 +24,8 @@ bool table_filter_match(const struct table_filter *f, const char *schema, const 
 bool table_filter_is_all(const struct table_filter *f);
 /* One pattern against one table; pure. */
 bool table_pattern_match(const char *pattern, const char *schema, const char *name);
+/* False for a pattern that matches nothing because of its form: open quote, empty part, two dots.
+ */
+bool table_pattern_valid(const char *pattern);
 
 #endif

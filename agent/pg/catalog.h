@@ -1,59 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a server and its database contain, read from the catalogs of an ordinary connection (or of one
- * with an imported snapshot). Lists are in one arena-like allocation; free with the function given.
+ * What a server and its database contain, read from the catalogs of an ordinary connection (or of
+ * one with an imported snapshot). Lists are in one arena-like allocation; free with the function
+ * given.
  */
 #ifndef TG_PG_CATALOG_H
 #define TG_PG_CATALOG_H
-
-#include "agent/base/err.h"
-#include "agent/change/table_filter.h"
 
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/err.h"
+#include "agent/change/table_filter.h"
+
 struct pg_server {
-    int version;         /* 150018 */
-    uint64_t system_id;  /* 0 when the role may not read it */
+    int version;        /* 150018 */
+    uint64_t system_id; /* 0 when the role may not read it */
     char database[64], user[64], encoding[32], collate[64], ctype[64];
-    bool superuser, replication_role; /* REPLICATION attribute, or a managed service's replication role */
+    bool superuser,
+        replication_role; /* REPLICATION attribute, or a managed service's replication role */
     bool in_recovery;
 };
 bool pg_server_read(PGconn *conn, struct pg_server *out, struct err *err) must_use;
 
 /* Ordinary and partitioned tables that are not system's, not temporary, not members of an extension
- * (configuration tables excepted: they are listed), and match the filter. A partition matches when it or
- * an ancestor does. */
+ * (configuration tables excepted: they are listed), and match the filter. A partition matches when
+ * it or an ancestor does. */
 struct pg_table {
     uint32_t oid;
     const char *schema, *name;
-    char kind;             /* 'r' table (also a leaf partition), 'p' partitioned */
-    char identity;         /* 'd','n','f','i' as in pg_class.relreplident */
-    bool identity_usable;  /* updates and deletes can be published: a key or full */
+    char kind;            /* 'r' table (also a leaf partition), 'p' partitioned */
+    char identity;        /* 'd','n','f','i' as in pg_class.relreplident */
+    bool identity_usable; /* updates and deletes can be published: a key or full */
     bool unlogged;
-    bool partition;        /* has a partitioned parent; then `root` is its topmost ancestor's oid */
+    bool partition; /* has a partitioned parent; then `root` is its topmost ancestor's oid */
     uint32_t root;
-    uint64_t bytes;        /* heap and TOAST, without indexes */
-    uint32_t pages;        /* of the heap now (from its size) */
-    double rows;           /* estimate; < 0 unknown */
-    bool owned;            /* the connected role owns it or is a member of the owner */
+    uint64_t bytes; /* heap and TOAST, without indexes */
+    uint32_t pages; /* of the heap now (from its size) */
+    double rows;    /* estimate; < 0 unknown */
+    bool owned;     /* the connected role owns it or is a member of the owner */
 };
 struct pg_tables {
     struct pg_table *items;
     size_t len;
 };
-bool pg_tables_read(PGconn *conn, const struct table_filter *f, struct pg_tables *out,
-    struct err *err) must_use;
+bool pg_tables_read(
+    PGconn *conn, const struct table_filter *f, struct pg_tables *out, struct err *err) must_use;
 void pg_tables_free(struct pg_tables *t); /* accepts an all-zero one */
 
 /* Columns of one table that a copy carries: not dropped, not generated, in order of attnum. */
 struct pg_column {
     const char *name;
     uint32_t type_oid;
-    const char *type_name;  /* format_type with modifier */
-    bool binary_exact;      /* built-in type whose binary form means the same on every server */
+    const char *type_name; /* format_type with modifier */
+    bool binary_exact;     /* built-in type whose binary form means the same on every server */
 };
 struct pg_columns {
     struct pg_column *items;

@@ -7,8 +7,8 @@
 
 #include "agent/base/buf.h"
 
-void sql_ident(struct buf *b, const char *name);                          /* "name" */
-void sql_qualified(struct buf *b, const char *schema, const char *name);  /* "schema"."name" */
-void sql_literal(struct buf *b, const char *text);                        /* 'text' or E'te\\xt' */
+void sql_ident(struct buf *b, const char *name);                         /* "name" */
+void sql_qualified(struct buf *b, const char *schema, const char *name); /* "schema"."name" */
+void sql_literal(struct buf *b, const char *text);                       /* 'text' or E'te\\xt' */
 
 #endif

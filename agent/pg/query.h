@@ -5,25 +5,26 @@
 #ifndef TG_PG_QUERY_H
 #define TG_PG_QUERY_H
 
-#include "agent/base/err.h"
-#include "agent/base/stop.h"
-
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/base/err.h"
+#include "agent/base/stop.h"
+
 /* One or several statements without parameters, results thrown away. */
 bool pg_exec(PGconn *conn, const char *what, const char *sql, struct err *err) must_use;
-/* The same for work that may take long: waits on the socket, and cancels the statement when the stop
- * comes (ERR_CANCELLED). stop may be NULL. */
+/* The same for work that may take long: waits on the socket, and cancels the statement when the
+ * stop comes (ERR_CANCELLED). stop may be NULL. */
 bool pg_exec_long(PGconn *conn, const char *what, const char *sql, const struct stop *stop,
     struct err *err) must_use;
-/* Rows, as text. *out is PQclear'ed by the caller, NULL on failure. params may be NULL when n is 0. */
+/* Rows, as text. *out is PQclear'ed by the caller, NULL on failure. params may be NULL when n is 0.
+ */
 bool pg_query(PGconn *conn, const char *what, const char *sql, int n, const char *const *params,
     PGresult **out, struct err *err) must_use;
 /* As pg_query, interruptible as pg_exec_long. */
-bool pg_query_long(PGconn *conn, const char *what, const char *sql, int n, const char *const *params,
-    const struct stop *stop, PGresult **out, struct err *err) must_use;
+bool pg_query_long(PGconn *conn, const char *what, const char *sql, int n,
+    const char *const *params, const struct stop *stop, PGresult **out, struct err *err) must_use;
 /* Exactly one row with one column, as a new string (x_free); NULL value gives NULL with true. */
 bool pg_query_value(PGconn *conn, const char *what, const char *sql, int n,
     const char *const *params, char **out, struct err *err) must_use;

@@ -5,11 +5,11 @@
 #ifndef TG_PG_SLOT_H
 #define TG_PG_SLOT_H
 
-#include "agent/base/err.h"
-
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "agent/base/err.h"
 
 struct pg_slot {
     bool exists, active, lost; /* lost: invalidated, its WAL is gone */
@@ -25,8 +25,8 @@ bool pg_slot_drop(PGconn *conn, const char *slot, struct err *err) must_use;
 bool pg_publication_exists(PGconn *conn, const char *name, bool *exists, struct err *err) must_use;
 bool pg_publication_drop(PGconn *conn, const char *name, struct err *err) must_use;
 
-/* Writes a transactional logical message into the WAL; every transaction committed before this call has
- * a commit position at or below *lsn, and a later position will be reported by the feed. */
+/* Writes a transactional logical message into the WAL; every transaction committed before this call
+ * has a commit position at or below *lsn, and a later position will be reported by the feed. */
 bool pg_write_mark(PGconn *conn, const char *content, uint64_t *lsn, struct err *err) must_use;
 
 #endif

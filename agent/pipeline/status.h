@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the agent is doing, as one plain value: the only thing that status, metrics and progress output
- * are made from. A copy is taken under a lock by agent_status (agent/pipeline/agent.h); it owns nothing.
+ * What the agent is doing, as one plain value: the only thing that status, metrics and progress
+ * output are made from. A copy is taken under a lock by agent_status (agent/pipeline/agent.h); it
+ * owns nothing.
  */
 #ifndef TG_PIPELINE_STATUS_H
 #define TG_PIPELINE_STATUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "agent/base/err.h"
 #include "agent/snapshot/snapshot.h"
 #include "agent/spool/spool.h"
 #include "config/config.h"
-
-#include <stdbool.h>
-#include <stdint.h>
 
 enum phase {
     PHASE_PREFLIGHT,
@@ -32,9 +33,9 @@ struct sink_status {
     char name[64], type[32];
     enum sink_state state;
     uint64_t applied_position, durable_position;
-    uint64_t lag_bytes;  /* of the log between this sink and what the source has sent */
-    double lag_seconds;  /* age of the oldest transaction it has not applied; 0 when there is none */
-    uint64_t transactions, rows; /* since the agent started */
+    uint64_t lag_bytes; /* of the log between this sink and what the source has sent */
+    double lag_seconds; /* age of the oldest transaction it has not applied; 0 when there is none */
+    uint64_t transactions, rows;                 /* since the agent started */
     char error[sizeof(((struct err *)0)->text)]; /* "" when there is none */
 };
 
@@ -45,9 +46,9 @@ struct agent_status {
     struct {
         char type[32];
         bool connected;
-        uint64_t position;   /* received and appended to the spool */
-        uint64_t confirmed;  /* told to the source as durable */
-        uint64_t lag_bytes;  /* source's log that has not reached the spool */
+        uint64_t position;  /* received and appended to the spool */
+        uint64_t confirmed; /* told to the source as durable */
+        uint64_t lag_bytes; /* source's log that has not reached the spool */
         char error[sizeof(((struct err *)0)->text)];
     } source;
     struct spool_stats spool;

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Contract of a source: transport of a change feed, nothing else. It hands out records as the other side
- * sent them, confirms positions, and knows nothing of what they mean beyond agent/change/record.h.
+ * Contract of a source: transport of a change feed, nothing else. It hands out records as the other
+ * side sent them, confirms positions, and knows nothing of what they mean beyond
+ * agent/change/record.h.
  *
  * Locking: an open source belongs to one thread (capture). Callers use the inline functions.
  */
 #ifndef TG_SOURCE_SOURCE_H
 #define TG_SOURCE_SOURCE_H
 
-#include "agent/base/err.h"
-#include "agent/change/record.h"
-
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "agent/base/err.h"
+#include "agent/change/record.h"
 
 struct source {
     const struct source_ops *ops;
@@ -31,15 +32,15 @@ struct source_ops {
     const char *name;    /* `type:` in the YAML */
     const char *summary; /* one line for help and reference */
     bool (*open)(const struct source_params *p, struct source **out, struct err *err);
-    /* Connects and starts the feed behind `position`. ERR_FATAL when the source cannot serve it any more
-     * (slot gone or invalidated): the text says so, the hint what follows. */
+    /* Connects and starts the feed behind `position`. ERR_FATAL when the source cannot serve it any
+     * more (slot gone or invalidated): the text says so, the hint what follows. */
     bool (*start)(struct source *s, uint64_t position, struct err *err);
     /* Next record, or *got = false after timeout_ms without one. MARK records may come at any time
-     * between transactions. The payload is borrowed until the next call. ERR_RECONNECT: call stop, wait,
-     * start again. */
+     * between transactions. The payload is borrowed until the next call. ERR_RECONNECT: call stop,
+     * wait, start again. */
     bool (*read)(struct source *s, int timeout_ms, struct record *out, bool *got, struct err *err);
-    /* What is durable here: the source may forget it. Sent when the source asks, when 1 s has passed, or
-     * at once with `now`. */
+    /* What is durable here: the source may forget it. Sent when the source asks, when 1 s has
+     * passed, or at once with `now`. */
     bool (*confirm)(struct source *s, uint64_t position, bool now, struct err *err);
     /* End of the source's log as its last message told; 0 unknown. */
     uint64_t (*head)(const struct source *s);

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The agent's memory of one migration: a SQLite file `state.db` in the data directory (WAL,
- * synchronous=FULL), small and cold: phase, tables, a few named values. What returns true is durable.
- * Operators may read it; only the agent writes it. A lock file beside it keeps a second agent out.
+ * synchronous=FULL), small and cold: phase, tables, a few named values. What returns true is
+ * durable. Operators may read it; only the agent writes it. A lock file beside it keeps a second
+ * agent out.
  *
  * Locking: any thread; one internal mutex.
  */
 #ifndef TG_STORE_STORE_H
 #define TG_STORE_STORE_H
 
-#include "agent/base/err.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "agent/base/err.h"
 
 struct store;
 
@@ -21,14 +22,15 @@ struct store;
 bool store_open(const char *dir, struct store **out, struct err *err) must_use;
 void store_close(struct store *s); /* accepts NULL */
 
-/* Named values: "phase", "source_system_id", "slot_start", ... *out is new (x_free), NULL when absent. */
+/* Named values: "phase", "source_system_id", "slot_start", ... *out is new (x_free), NULL when
+ * absent. */
 bool store_get(struct store *s, const char *key, char **out, struct err *err) must_use;
 bool store_set(struct store *s, const char *key, const char *value, struct err *err) must_use;
 /* Several at once, all or none. */
 bool store_set_many(struct store *s, const char *const *keys, const char *const *values, size_t n,
     struct err *err) must_use;
-bool store_get_u64(struct store *s, const char *key, uint64_t *out, bool *found,
-    struct err *err) must_use;
+bool store_get_u64(
+    struct store *s, const char *key, uint64_t *out, bool *found, struct err *err) must_use;
 bool store_set_u64(struct store *s, const char *key, uint64_t value, struct err *err) must_use;
 
 /* State of a table; all of them are durable.
@@ -42,14 +44,14 @@ struct table_row {
     uint32_t oid; /* on the source; the key */
     char schema[64], name[64];
     enum table_state state;
-    uint64_t sync;        /* changes of transactions that end at or before it are in the copy */
-    uint64_t bytes, rows; /* bytes: size on the source at planning; rows: copied */
+    uint64_t sync;         /* changes of transactions that end at or before it are in the copy */
+    uint64_t bytes, rows;  /* bytes: size on the source at planning; rows: copied */
     bool identity_changed; /* tidegate set REPLICA IDENTITY FULL on the source */
 };
 bool store_table_put(struct store *s, const struct table_row *row, struct err *err) must_use;
 /* All or none. */
-bool store_table_put_many(struct store *s, const struct table_row *rows, size_t n,
-    struct err *err) must_use;
+bool store_table_put_many(
+    struct store *s, const struct table_row *rows, size_t n, struct err *err) must_use;
 /* New array ordered by schema, name (x_free). */
 bool store_tables(struct store *s, struct table_row **out, size_t *n, struct err *err) must_use;
 /* Forgets everything (cleanup). */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * COPY from one server straight into another: bytes are passed on as they come, memory stays at a
+ * chunk and the largest single row, a stop request acts within a second.
+ */
+#ifndef TG_PG_COPY_H
+#define TG_PG_COPY_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/err.h"
+#include "agent/base/stop.h"
+
+struct pg_copy {
+    PGconn *source, *target;
+    const char *source_sql;  /* COPY ... TO STDOUT */
+    const char *target_sql;  /* COPY ... FROM STDIN, same format */
+    const struct stop *stop; /* may be NULL */
+    /* What was passed on since the last call; may be NULL. Rows are those the source sent. */
+    void (*progress)(uint64_t rows, uint64_t bytes, void *arg);
+    void *arg;
+};
+
+/* *rows as the target counted them; that both sides counted the same is checked (ERR_FATAL). The
+ * error's text begins with "source" or "target". After an error both connections serve for PQfinish
+ * only. */
+bool pg_copy_run(const struct pg_copy *c, uint64_t *rows, struct err *err) must_use;
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the store's two files share: the open database, its prepared statements and the mutex.
+ * Nobody outside agent/store includes this.
+ *
+ * Locking: functions that end in _locked want the mutex held.
+ */
+#ifndef TG_STORE_STORE_INTERN_H
+#define TG_STORE_STORE_INTERN_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "agent/store/store.h"
+
+enum statement {
+    STMT_BEGIN,
+    STMT_COMMIT,
+    STMT_ROLLBACK,
+    STMT_GET,
+    STMT_SET,
+    STMT_TABLE_PUT,
+    STMT_TABLES,
+    STMT_WIPE_VALUES,
+    STMT_WIPE_TABLES,
+    STMT_COUNT,
+};
+
+struct store {
+    pthread_mutex_t mutex;
+    sqlite3 *db;
+    sqlite3_stmt *statements[STMT_COUNT];
+    int lock_fd;
+};
+
+/* Fills err from SQLite's last error; returns false. `what` is what failed. */
+bool store_sqlite_error(struct store *s, const char *what, struct err *err);
+/* Runs a statement that yields no rows, its parameters bound before, and leaves it ready for reuse.
+ */
+bool store_run_locked(struct store *s, enum statement which, const char *what, struct err *err);
+/* Makes the statement ready for reuse; what it pointed to is no longer valid. */
+void store_reset_locked(struct store *s, enum statement which);
+/* Ends a transaction begun by STMT_BEGIN: commits when ok, else rolls back. */
+bool store_end_locked(struct store *s, bool ok, const char *what, struct err *err);
+
+#endif
