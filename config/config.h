@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The configuration as the program uses it: typed, complete (defaults filled in), validated, secrets
- * resolved. Made once by config_load (config/load.h) from file and command line, then read-only.
+ * The configuration as the program uses it: typed, complete (defaults filled in), validated,
+ * secrets resolved. Made once by config_load (config/load.h) from file and command line, then
+ * read-only.
  *
  * Every field has its row in the option table (config/options.c): the row says path, type, default,
  * limits and meaning; nothing is documented here a second time.
@@ -37,7 +38,7 @@ struct config {
     char *dir; /* data directory: state.db, spool, control socket */
     struct {
         char *type;
-        char *dsn; /* secret */
+        char *dsn;                /* secret */
         char *slot, *publication; /* default tidegate_<name> */
     } source;
     struct {

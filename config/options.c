@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The rows. Their documentation is written for somebody who runs a migration: what the option does,
+ * when to change it, what it costs.
+ */
+#include "config/options.h"
+
+#include <string.h>
+
+#include "agent/base/log.h"
+#include "config/config.h"
+
+#define KIB              UINT64_C(1024)
+#define MIB              (1024 * KIB)
+#define GIB              (1024 * MIB)
+#define TIB              (1024 * GIB)
+#define MS               UINT64_C(1000)
+#define SEC              (1000 * MS)
+#define DAY              (86400 * SEC)
+
+#define AT(field)        .offset = offsetof(struct config, field), .since = "0.1.0"
+#define AT_SINK(field)   .offset = offsetof(struct sink_config, field), .since = "0.1.0"
+#define RANGE(low, high) .min = (low), .max = (high)
+
+#define NAME_PATTERN     "[a-z0-9_-]{1,40}"
+#define NAME_EXPECTED    "1 to 40 of the characters a-z 0-9 _ -"
+#define TYPE_PATTERN     "[a-z0-9_]{1,31}"
+#define TYPE_EXPECTED    "the name of a type, such as postgresql"
+#define LISTEN_PATTERN   "(localhost|127(\\.[0-9]{1,3}){3}|\\[::1\\]):[0-9]{1,5}"
+#define LISTEN_EXPECTED  "an address of this machine's loopback with a port, such as 127.0.0.1:7720"
+
+static const struct option_word identity_words[] = {
+    {"full", IDENTITY_FULL}, {"refuse", IDENTITY_REFUSE}, {NULL, 0}};
+static const struct option_word fence_words[] = {
+    {"read_only", FENCE_READ_ONLY}, {"none", FENCE_NONE}, {NULL, 0}};
+static const struct option_word level_words[] = {
+    {"debug", LOG_DEBUG}, {"info", LOG_INFO}, {"warn", LOG_WARN}, {"error", LOG_ERROR}, {NULL, 0}};
+static const struct option_word format_words[] = {
+    {"text", LOG_TEXT}, {"json", LOG_JSON}, {NULL, 0}};
+
+const struct option_section option_sections[] = {
+    {"", "What this migration is called and where it keeps its state."},
+    {"source",
+        "The database that is moved. Its rows are only read; tidegate makes a replication slot "
+        "and a publication there, may set replica identities, and fences it at cutover."},
+    {"tables",
+        "Which tables are moved. A pattern is `schema.table` with `*` (any characters) and "
+        "`?` (one character); without a dot it means a table in schema `public`. A name with "
+        "a dot in it stands in double quotes, as in SQL."},
+    {"schema", "What of the schema is created on the target before the copy."},
+    {"copy", "The bulk copy of what the tables held when the migration began."},
+    {"spool",
+        "The log on disk that keeps every change of the source from the first moment until all "
+        "sinks have it. The source is confirmed what is safe here, so its own disk does not fill "
+        "while a target is slow or down."},
+    {"sinks[]", "Where the changes go: a list, one entry for each target. Every sink has its own "
+                "position and its own speed."},
+    {"control", "How `tidegate status`, `wait`, `cutover` and scripts reach the running agent."},
+    {"cutover", "The moment when the target takes over."},
+    {"network", "How long silence is borne, and how long a lost connection is tried again."},
+    {"log", "Messages, which go to the standard error output."},
+};
+const size_t option_section_count = sizeof(option_sections) / sizeof(option_sections[0]);
+
+const struct option option_table[] = {
+    {.path = "name",
+        .type = OPTION_STRING,
+        AT(name),
+        .cli = "--name NAME",
+        .example = "orders",
+        .derived = "the name of the source's database, or `default`",
+        .pattern = NAME_PATTERN,
+        .expected = NAME_EXPECTED,
+        .doc =
+            "Name of the migration. It names everything that is created on either server: slot and "
+            "publication on the source, replication origin on the target, all of them "
+            "`tidegate_<name>` with `-` turned into `_`. Two migrations from one server need two "
+            "names, and a migration keeps its name for as long as it lives."},
+    {.path = "dir",
+        .type = OPTION_PATH,
+        AT(dir),
+        .cli = "--dir DIR",
+        .def = "./tidegate-data",
+        .max = 4000,
+        .doc =
+            "Directory of the agent's state. It holds the state database, and unless set otherwise "
+            "the spool and the control socket. The agent goes on where it was when it is started "
+            "with the same directory again; it belongs on a disk that survives a restart. A "
+            "relative path counts from the directory in which tidegate is started."},
+
+    {.path = "source.type",
+        .type = OPTION_STRING,
+        AT(source.type),
+        .def = "postgresql",
+        .pattern = TYPE_PATTERN,
+        .expected = TYPE_EXPECTED,
+        .doc = "Kind of the source."},
+    {.path = "source.dsn",
+        .type = OPTION_STRING,
+        AT(source.dsn),
+        .cli = "--source URI",
+        .max = 65536,
+        .flags = OPTION_SECRET | OPTION_REQUIRED,
+        .example = "${env:SOURCE_DSN}",
+        .doc = "Connection string of the source. Any form that libpq takes will do: a URI "
+               "(`postgresql://user@host:5432/database?sslmode=verify-full`) or `keyword=value` "
+               "pairs. "
+               "Parts that are left out come from libpq's environment variables (`PGHOST`, "
+               "`PGPASSWORD`, ...), service file and `.pgpass`. The role needs the REPLICATION "
+               "attribute and the right to read the tables."},
+    {.path = "source.slot",
+        .type = OPTION_STRING,
+        AT(source.slot),
+        .pattern = "[a-z0-9_]{1,63}",
+        .expected = "1 to 63 of the characters a-z 0-9 _",
+        .derived = "`tidegate_<name>`",
+        .example = "tidegate_orders",
+        .doc = "Name of the logical replication slot on the source. It is created when it is not "
+               "there."},
+    {.path = "source.publication",
+        .type = OPTION_STRING,
+        AT(source.publication),
+        .max = 63,
+        .derived = "`tidegate_<name>`",
+        .example = "tidegate_orders",
+        .doc = "Name of the publication on the source. It is created when it is not there."},
+
+    {.path = "tables.include",
+        .type = OPTION_LIST,
+        AT(tables.include),
+        .def = "[]",
+        .max = 1024,
+        .example = "[public.*]",
+        .doc = "Patterns of the tables to move. An empty list moves every table of the database."},
+    {.path = "tables.exclude",
+        .type = OPTION_LIST,
+        AT(tables.exclude),
+        .def = "[]",
+        .max = 1024,
+        .doc = "Patterns of tables to leave out, even when `include` names them."},
+    {.path = "tables.without_identity",
+        .type = OPTION_WORD,
+        AT(tables.without_identity),
+        .def = "full",
+        .words = identity_words,
+        .doc =
+            "What to do with tables that have neither a primary key nor another replica identity. "
+            "`full` sets REPLICA IDENTITY FULL on them, so that their updates and deletes can be "
+            "carried over (slow on large tables, for each row is searched by all its columns); "
+            "`refuse` reports them as blocking instead and changes nothing on the source."},
+
+    {.path = "schema.copy",
+        .type = OPTION_BOOL,
+        AT(schema.copy),
+        .def = "true",
+        .doc =
+            "Create the schema on the target. With `false` the tables must be there already, empty "
+            "and with the same columns."},
+    {.path = "schema.owner",
+        .type = OPTION_BOOL,
+        AT(schema.owner),
+        .def = "true",
+        .doc = "Carry ownership over. The roles must exist on the target; with `false` everything "
+               "belongs to the role that connects there."},
+    {.path = "schema.grants",
+        .type = OPTION_BOOL,
+        AT(schema.grants),
+        .def = "true",
+        .doc = "Carry privileges (GRANT) over. The roles must exist on the target."},
+
+    {.path = "copy.jobs",
+        .type = OPTION_NUMBER,
+        AT(copy.jobs),
+        .def = "4",
+        RANGE(1, 64),
+        .doc =
+            "Tables, or parts of large tables, copied at the same time. Each takes one connection "
+            "to either server and about one processor core there."},
+    {.path = "copy.index_jobs",
+        .type = OPTION_NUMBER,
+        AT(copy.index_jobs),
+        .def = "2",
+        RANGE(1, 64),
+        .doc = "Indexes and constraints built on the target at the same time. Each may take the "
+               "target's `maintenance_work_mem`."},
+    {.path = "copy.split_above",
+        .type = OPTION_SIZE,
+        AT(copy.split_above),
+        .def = "1GiB",
+        RANGE(64 * KIB, 1024 * TIB),
+        .doc = "Tables larger than this are copied in several parts at the same time."},
+
+    {.path = "spool.path",
+        .type = OPTION_PATH,
+        AT(spool.path),
+        .derived = "`spool` in `dir`",
+        .example = "/var/lib/tidegate/orders",
+        .max = 4000,
+        .doc =
+            "Directory of the spool. Give it a disk of its own when the target may stay away for "
+            "long: the spool grows by what the source writes."},
+    {.path = "spool.max_size",
+        .type = OPTION_SIZE,
+        AT(spool.max_size),
+        .def = "0",
+        RANGE(4 * MIB, 1024 * TIB),
+        .zero = "no limit",
+        .doc =
+            "Most bytes that the spool may take. When it is reached, nothing more is read from the "
+            "source until a sink has caught up; the changes then wait on the source's disk."},
+    {.path = "spool.min_free",
+        .type = OPTION_SIZE,
+        AT(spool.min_free),
+        .def = "1GiB",
+        RANGE(0, 1024 * TIB),
+        .zero = "fill the disk",
+        .doc =
+            "Bytes of the spool's file system that are left untouched. When less is free, nothing "
+            "more is read from the source until there is room again."},
+    {.path = "spool.segment_size",
+        .type = OPTION_SIZE,
+        AT(spool.segment_size),
+        .def = "64MiB",
+        RANGE(MIB, 4 * GIB),
+        .doc = "Size of one file of the spool. Files that every sink has read are removed as a "
+               "whole."},
+    {.path = "spool.sync_interval",
+        .type = OPTION_DURATION,
+        AT(spool.sync_interval_us),
+        .def = "50ms",
+        RANGE(MS, 10 * SEC),
+        .doc =
+            "Longest time that received changes wait before they are forced to the disk and "
+            "confirmed to the source. Longer is cheaper on slow disks; nothing is lost either way, "
+            "since the source keeps what is not confirmed."},
+    {.path = "spool.compression",
+        .type = OPTION_STRING,
+        .since = "0.1.0",
+        .flags = OPTION_PLANNED,
+        .doc = "Compression of the spool's files."},
+    {.path = "spool.encryption_key",
+        .type = OPTION_STRING,
+        .since = "0.1.0",
+        .flags = OPTION_PLANNED | OPTION_SECRET,
+        .doc = "Key with which the spool's files are encrypted."},
+
+    {.path = "sinks[].name",
+        .type = OPTION_STRING,
+        AT_SINK(name),
+        .example = "target",
+        .pattern = NAME_PATTERN,
+        .expected = NAME_EXPECTED,
+        .flags = OPTION_REQUIRED,
+        .doc =
+            "Name of the sink, different from every other. Status, messages and commands use it. "
+            "Keep "
+            "the names and the order of the sinks for as long as the migration lives: the targets' "
+            "record of what they hold goes by them."},
+    {.path = "sinks[].type",
+        .type = OPTION_STRING,
+        AT_SINK(type),
+        .def = "postgresql",
+        .pattern = TYPE_PATTERN,
+        .expected = TYPE_EXPECTED,
+        .doc = "Kind of the sink."},
+    {.path = "sinks[].dsn",
+        .type = OPTION_STRING,
+        AT_SINK(dsn),
+        .cli = "--target URI",
+        .max = 65536,
+        .flags = OPTION_SECRET | OPTION_REQUIRED,
+        .example = "${env:TARGET_DSN}",
+        .doc =
+            "Connection string of the target. A sink of type postgresql needs it. The same forms "
+            "as for `source.dsn`. The command "
+            "line's `--target` makes a sink named `target`, or replaces the connection string of "
+            "the only sink in the file."},
+    {.path = "sinks[].group_transactions",
+        .type = OPTION_NUMBER,
+        AT_SINK(group_transactions),
+        .def = "500",
+        RANGE(1, 100000),
+        .doc = "Most transactions of the source that are joined into one on the target. They are "
+               "joined only while more are waiting, never split, and stay in order; 1 applies them "
+               "one "
+               "by one."},
+    {.path = "sinks[].group_bytes",
+        .type = OPTION_SIZE,
+        AT_SINK(group_bytes),
+        .def = "4MiB",
+        RANGE(KIB, 4 * GIB),
+        .doc = "Most bytes of changes that are joined into one transaction on the target."},
+    {.path = "sinks[].inflight_bytes",
+        .type = OPTION_SIZE,
+        AT_SINK(inflight_bytes),
+        .def = "256KiB",
+        RANGE(4 * KIB, GIB),
+        .doc =
+            "Most bytes sent to the target without having its answer. More hides the latency of a "
+            "far network, and costs memory."},
+
+    {.path = "control.socket",
+        .type = OPTION_PATH,
+        AT(control.socket),
+        .derived = "`control.sock` in `dir`",
+        .max = 4000,
+        .example = "/run/tidegate/orders.sock",
+        .doc =
+            "Unix socket on which the running agent answers. Who may write to it may cut over. The "
+            "path has at most 100 bytes, which is the operating system's limit."},
+    {.path = "control.listen",
+        .type = OPTION_STRING,
+        AT(control.listen),
+        .derived = "none: the Unix socket only",
+        .pattern = LISTEN_PATTERN,
+        .expected = LISTEN_EXPECTED,
+        .example = "127.0.0.1:7720",
+        .doc = "TCP address on which the running agent answers as well, for health checks and "
+               "metrics. "
+               "There is no password on it, so only addresses of the loopback are allowed."},
+
+    {.path = "cutover.fence",
+        .type = OPTION_WORD,
+        AT(cutover.fence),
+        .def = "read_only",
+        .words = fence_words,
+        .doc =
+            "How writes to the source are stopped at cutover. `read_only` makes new sessions of "
+            "the "
+            "database read-only and ends the others; `none` trusts that the operator has stopped "
+            "everything that writes."},
+    {.path = "cutover.exempt",
+        .type = OPTION_LIST,
+        AT(cutover.exempt),
+        .def = "[]",
+        .max = 256,
+        .doc = "Application names or roles whose sessions the fence leaves alone."},
+    {.path = "cutover.verify",
+        .type = OPTION_BOOL,
+        AT(cutover.verify),
+        .def = "true",
+        .doc = "Compare both sides before the target is declared ready."},
+    {.path = "cutover.timeout",
+        .type = OPTION_DURATION,
+        AT(cutover.timeout_us),
+        .def = "60s",
+        RANGE(SEC, DAY),
+        .doc = "Longest time that the cutover may take. When it passes, the fence is lifted, the "
+               "source takes writes again, and streaming goes on."},
+
+    {.path = "network.timeout",
+        .type = OPTION_DURATION,
+        AT(network.timeout_us),
+        .def = "30s",
+        RANGE(SEC, DAY),
+        .doc = "Silence after which a connection counts as dead."},
+    {.path = "network.retry_max",
+        .type = OPTION_DURATION,
+        AT(network.retry_max_us),
+        .def = "30s",
+        RANGE(100 * MS, DAY),
+        .doc = "Longest pause between two attempts to connect again. Pauses begin short and grow "
+               "up to "
+               "this."},
+    {.path = "network.give_up",
+        .type = OPTION_DURATION,
+        AT(network.give_up_us),
+        .def = "0",
+        RANGE(SEC, 365 * DAY),
+        .zero = "never",
+        .doc = "Time without a connection after which the agent ends with an error. Nothing is "
+               "lost by "
+               "that; it goes on when it is started again."},
+
+    {.path = "log.level",
+        .type = OPTION_WORD,
+        AT(log.level),
+        .def = "info",
+        .words = level_words,
+        .doc = "Least weight of the messages that are written."},
+    {.path = "log.format",
+        .type = OPTION_WORD,
+        AT(log.format),
+        .def = "text",
+        .words = format_words,
+        .doc = "`text` for people, `json` (one object on each line) for log collectors."},
+};
+const size_t option_count = sizeof(option_table) / sizeof(option_table[0]);
+
+_Static_assert(sizeof(option_table) / sizeof(option_table[0]) <= OPTIONS_MAX, "raise OPTIONS_MAX");
+_Static_assert(sizeof(enum fence_kind) == sizeof(int), "words are stored as int");
+_Static_assert(sizeof(enum identity_policy) == sizeof(int), "words are stored as int");
+
+const struct option *
+option_find(const char *path)
+{
+    for (size_t i = 0; i < option_count; i++) {
+        if (strcmp(option_table[i].path, path) == 0) {
+            return &option_table[i];
+        }
+    }
+    return NULL;
+}
+
+size_t
+option_index(const struct option *o)
+{
+    return (size_t)(o - option_table);
+}
+
+bool
+option_section_exists(const char *path)
+{
+    for (size_t i = 0; i < option_section_count; i++) {
+        if (strcmp(option_sections[i].path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t
+option_section_len(const struct option *o)
+{
+    const char *dot = strrchr(o->path, '.');
+    return dot ? (size_t)(dot - o->path) : 0;
+}
+
+const char *
+option_key(const struct option *o)
+{
+    const char *dot = strrchr(o->path, '.');
+    return dot ? dot + 1 : o->path;
+}
+
+bool
+option_of_sink(const struct option *o)
+{
+    return strncmp(o->path, "sinks[].", 8) == 0;
+}
