@@ -303,15 +303,27 @@ look_at_sinks(struct agent *a, struct err *err)
     return true;
 }
 
+/* Caught up means: everything that was there when this process began to catch up, and near to what
+ * came since. A distance that nobody has measured yet is not small. */
+static bool
+passed_goal(struct agent *a)
+{
+    if (a->catchup_goal == 0) {
+        a->catchup_goal = probe_head(a->probe);
+    }
+    return a->catchup_goal != 0 && agent_applied(a) >= a->catchup_goal;
+}
+
 static bool
 look_at_lag(struct agent *a, struct err *err)
 {
     struct lag lag;
     agent_lag(a, &lag);
-    if (a->phase == PHASE_CATCHUP && lag_caught_up(&lag)) {
+    if (a->phase == PHASE_CATCHUP && passed_goal(a) && lag_caught_up(&lag)) {
         return take_event(a, EVENT_CAUGHT_UP, err);
     }
     if (a->phase == PHASE_STREAMING && lag_fell_behind(&lag)) {
+        a->catchup_goal = 0;
         return take_event(a, EVENT_BEHIND, err);
     }
     return true;

@@ -37,6 +37,8 @@ struct agent {
     uint64_t start;       /* position at which the feed begins */
     uint64_t feed_id;
     bool defer_firing;
+    uint64_t
+        catchup_goal; /* where the source's log ended when catching up began; 0: not seen yet */
 
     pthread_mutex_t lock;
     enum phase phase;
@@ -60,6 +62,8 @@ bool agent_start_actions(struct agent *a, unsigned actions, struct err *err) mus
 void agent_join_jobs(struct agent *a);
 /* The least durable position of all sinks; before they run, where the feed begins. */
 uint64_t agent_retire_below(void *arg);
+/* The least applied position of all sinks. */
+uint64_t agent_applied(struct agent *a);
 bool agent_sinks_position(void *arg, struct cutover_sinks *out, struct err *err);
 void agent_take_snapshot(void *arg);
 

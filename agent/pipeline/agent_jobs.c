@@ -281,18 +281,36 @@ agent_retire_below(void *arg)
     return least;
 }
 
+uint64_t
+agent_applied(struct agent *a)
+{
+    uint64_t least = a->delivers_len ? UINT64_MAX : 0;
+    for (size_t i = 0; i < a->delivers_len; i++) {
+        struct deliver_state s;
+        deliver_state(a->delivers[i], &s);
+        least = s.progress.applied < least ? s.progress.applied : least;
+    }
+    return least;
+}
+
 bool
 agent_sinks_position(void *arg, struct cutover_sinks *out, struct err *err)
 {
     struct agent *a = arg;
-    *out = (struct cutover_sinks){.applied = UINT64_MAX};
+    *out = (struct cutover_sinks){.running = true, .applied = UINT64_MAX};
     uint64_t head = probe_head(a->probe);
     for (size_t i = 0; i < a->delivers_len; i++) {
         struct deliver_state s;
         deliver_state(a->delivers[i], &s);
+        if (s.failed) {
+            *err = s.error;
+            return err_wrap(err, "sink '%s'", a->config->sinks[i].name);
+        }
         if (s.state != SINK_RUNNING) {
-            return err_set(err, ERR_RETRY, "sink '%s' is %s%s%s", a->config->sinks[i].name,
-                sink_state_name(s.state), s.error.text[0] ? ": " : "", s.error.text);
+            out->running = false;
+            snprintf(out->waiting_for, sizeof(out->waiting_for), "sink '%s' is %s%s%.400s",
+                a->config->sinks[i].name, sink_state_name(s.state), s.error.text[0] ? ": " : "",
+                s.error.text);
         }
         if (s.progress.applied < out->applied) {
             out->applied = s.progress.applied;

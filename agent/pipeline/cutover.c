@@ -23,6 +23,7 @@
 
 #define STAGE         "cutover"
 #define DRAIN_WAIT_US 5000
+#define SINKS_WAIT_US 10000000
 
 struct cutover {
     struct cutover_env env;
@@ -63,21 +64,50 @@ detail(struct cutover *c, const char *fmt, ...)
     va_end(ap);
 }
 
+/* A sink that reconnects gets time to do so; nothing is fenced yet. */
+static bool
+wait_for_sinks(struct cutover *c, struct cutover_sinks *sinks, struct err *err)
+{
+    int64_t give_up = now_us(c) + SINKS_WAIT_US;
+    for (;;) {
+        if (!c->env.sinks(c->env.arg, sinks, err)) {
+            return false;
+        }
+        if (sinks->running) {
+            return true;
+        }
+        if (now_us(c) > give_up || now_us(c) > c->deadline_us) {
+            err_set(err, ERR_RETRY, "%s", sinks->waiting_for);
+            return err_hint(err, "cut over again when `tidegate status` shows every sink running");
+        }
+        if (stop_sleep(c->env.stop, DRAIN_WAIT_US)) {
+            return err_set(err, ERR_CANCELLED, "stopped");
+        }
+    }
+}
+
+static bool
+no_uncarried_tables(struct cutover *c, struct err *err)
+{
+    char tables[512];
+    if (!setup_uncarried_tables(c->env.config, c->env.store, tables, sizeof(tables), err)) {
+        return false;
+    }
+    if (!tables[0]) {
+        return true;
+    }
+    err_set(
+        err, ERR_CONFIG, "tables that were created after the start are not carried: %s", tables);
+    return err_hint(err, "copy them by hand and name them in tables.exclude, then restart the "
+                         "agent and cut over again; "
+                         "or start the migration anew");
+}
+
 static bool
 step_precheck(struct cutover *c, struct err *err)
 {
     struct cutover_sinks sinks;
-    char tables[512];
-    if (!c->env.sinks(c->env.arg, &sinks, err) ||
-        !setup_uncarried_tables(c->env.config, c->env.store, tables, sizeof(tables), err)) {
-        return false;
-    }
-    if (tables[0]) {
-        err_set(err, ERR_CONFIG, "tables that were created after the start are not carried: %s",
-            tables);
-        err_hint(err,
-            "copy them by hand and name them in tables.exclude, then restart the agent and cut "
-            "over again; or start the migration anew");
+    if (!wait_for_sinks(c, &sinks, err) || !no_uncarried_tables(c, err)) {
         return false;
     }
     if (c->req.fence == FENCE_READ_ONLY && !fence_check(c->env.config, err)) {

@@ -25,6 +25,8 @@ struct cutover;
 
 /* Where the sinks stand, all of them together. */
 struct cutover_sinks {
+    bool running;           /* all of them; one that reconnects is not */
+    char waiting_for[512];  /* when not: which one, and why */
     uint64_t applied;       /* the least of all */
     int64_t rows_commit_us; /* source's commit time of the last transaction with rows; 0: none */
     uint64_t lag_bytes;
@@ -36,7 +38,7 @@ struct cutover_env {
     struct snapshot *snapshot;
     const struct clock *clock;
     const struct stop *stop;
-    /* False when a sink is not running, with the reason. */
+    /* False when a sink has failed for good, with the reason. */
     bool (*sinks)(void *arg, struct cutover_sinks *out, struct err *err);
     /* Ends the background validation; the snapshot belongs to the cutover until its report is
      * final. */

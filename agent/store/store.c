@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "agent/base/arena.h"
+#include "agent/base/clock.h"
 #include "agent/base/failpoint.h"
 #include "agent/base/fs.h"
 #include "agent/base/parse.h"
@@ -26,6 +27,8 @@
 
 #define SCHEMA_VERSION 1
 #define BUSY_MS        10000
+#define LOCK_ATTEMPTS  40
+#define LOCK_PAUSE_US  50000
 
 static const char schema_sql[] = "CREATE TABLE schema_version (version INTEGER NOT NULL);"
                                  "INSERT INTO schema_version VALUES (1);"
@@ -153,6 +156,19 @@ read_pid(int fd)
     return pid;
 }
 
+/* A process that was just killed may hold its lock for a moment longer. */
+static bool
+lock_within(int fd, int attempts)
+{
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK || --attempts <= 0) {
+            return false;
+        }
+        clock_system.sleep_us(&clock_system, LOCK_PAUSE_US);
+    }
+    return true;
+}
+
 static bool
 take_lock(struct store *s, const char *dir, struct err *err)
 {
@@ -162,7 +178,7 @@ take_lock(struct store *s, const char *dir, struct err *err)
     if (s->lock_fd < 0) {
         return err_sys(err, ERR_CONFIG, -s->lock_fd, "open lock file in '%s'", dir);
     }
-    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+    if (!lock_within(s->lock_fd, LOCK_ATTEMPTS)) {
         if (errno != EWOULDBLOCK) {
             return err_sys(err, ERR_FATAL, errno, "lock data directory '%s'", dir);
         }
