@@ -26,8 +26,9 @@ struct decoder_ops {
     const char *summary; /* one line for help and reference */
     bool (*open)(struct decoder **out, struct err *err);
     /* Takes one record. *produced tells whether *out was filled (SCHEMA records fill nothing); what it
-     * points to is borrowed until the next feed() or reset(). Damaged input is ERR_FATAL with the message
-     * type and offset in the text. */
+     * points to is borrowed until the next feed() or reset(), and values and strings
+     * may lie in the record's payload: keep that as long. Damaged input is ERR_FATAL with message type
+     * and offset in the text. */
     bool (*feed)(struct decoder *d, const struct record *rec, struct change *out, bool *produced,
         struct err *err);
     /* Forgets the open transaction and all relations, as at the start of a feed. */
