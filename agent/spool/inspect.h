@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Offline views of a spool directory for `tidegate spool ls` and `spool verify`: reads the files alone,
- * repairs nothing, works beside a running agent.
+ * Offline views of a spool directory for `tidegate spool ls` and `spool verify`: reads the files
+ * alone, repairs nothing, works beside a running agent.
  */
 #ifndef TG_SPOOL_INSPECT_H
 #define TG_SPOOL_INSPECT_H
 
-#include "agent/base/buf.h"
-#include "agent/base/err.h"
-
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "agent/base/buf.h"
+#include "agent/base/err.h"
 
 struct spool_segment_info {
     const char *file; /* name inside the directory; valid during the callback */

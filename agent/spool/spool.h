@@ -1,75 +1,80 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The durable log between capture and delivery. One writer appends records in commit order; any number of
- * readers follow it at their own pace. Bytes on disk: FORMAT.md.
+ * The durable log between capture and delivery. One writer appends records in commit order; any
+ * number of readers follow it at their own pace. Bytes on disk: FORMAT.md.
  *
- * What it promises: a position that spool_durable() has returned is on the disk with everything before
- * it. After a crash of the process or the machine, spool_open() finds the log up to at least that
- * position, cuts a torn tail, and closes a transaction that was left open with a DISCARD record, because
- * the source will send it again from its begin.
+ * What it promises: a position that spool_durable() has returned is on the disk with everything
+ * before it. After a crash of the process or the machine, spool_open() finds the log up to at least
+ * that position, cuts a torn tail, and closes a transaction that was left open with a DISCARD
+ * record, because the source will send it again from its begin.
  *
- * Locking: struct spool is shared. append, flush, sync and retire belong to the writer's thread (capture);
- * readers each belong to one thread. Everything else may be called from any thread. The lock is inside.
+ * Locking: struct spool is shared. append, flush, sync and retire belong to the writer's thread
+ * (capture); readers each belong to one thread. Everything else may be called from any thread. The
+ * lock is inside.
  */
 #ifndef TG_SPOOL_SPOOL_H
 #define TG_SPOOL_SPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/err.h"
 #include "agent/base/fs.h"
 #include "agent/change/record.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 struct spool;
 struct spool_reader;
 
 struct spool_options {
-    const char *path;       /* directory, created when missing; borrowed during spool_open */
-    uint64_t feed_id;       /* identifies the feed (PostgreSQL: system identifier); a spool of another feed
-                               is refused with ERR_CONFIG. 0 when reading offline: not checked */
-    uint64_t segment_size;  /* bytes after which a segment is sealed; 0: 64 MiB */
-    uint32_t block_size;    /* bytes after which a block is closed; 0: 256 KiB */
-    uint64_t max_size;      /* of all segments, bytes; 0: no limit. At the limit append gives ERR_RETRY */
-    uint64_t min_free;      /* of the file system, bytes, left untouched; append gives ERR_RETRY below it */
-    bool read_only;         /* offline tools: nothing is repaired or written */
-    const struct fs *fs;    /* NULL: fs_system */
-    const struct clock *clock;
+    const char *path; /* directory, created when missing; borrowed during spool_open */
+    uint64_t feed_id; /* identifies the feed (PostgreSQL: system identifier); a spool of another
+                         feed is refused with ERR_CONFIG. 0 when reading offline: not checked */
+    uint64_t segment_size; /* bytes after which a segment is sealed; 0: 64 MiB */
+    uint32_t block_size;   /* bytes after which a block is closed; 0: 256 KiB */
+    uint64_t max_size;     /* of all segments, bytes; 0: no limit; append gives ERR_RETRY at it */
+    uint64_t min_free;     /* of the file system, bytes; append gives ERR_RETRY below it */
+    bool read_only;        /* offline tools: nothing is repaired or written */
+    const struct fs *fs;   /* NULL: fs_system */
+    const struct clock *clock; /* NULL: clock_system */
 };
 
 bool spool_open(const struct spool_options *o, struct spool **out, struct err *err) must_use;
 void spool_close(struct spool *s); /* accepts NULL; all readers must be closed before */
 
-/* --- writer ------------------------------------------------------------------------------------- */
+/* --- writer ---------- */
 
-/* Copies the record into the open block. Order rules of agent/change/record.h are checked (ERR_FATAL).
+/* Copies the record into the open block. Order rules of agent/change/record.h are checked
+ * (ERR_FATAL). A record that says nothing is taken without a trace: MARK inside of a transaction or
+ * at the last position, DISCARD while no transaction is open.
  * ERR_RETRY: no room (budget or disk); nothing was taken, call again later. */
 bool spool_append(struct spool *s, const struct record *rec, struct err *err) must_use;
 /* Closes the open block: readers can see it from here on. Cheap when nothing is buffered. */
 bool spool_flush(struct spool *s, struct err *err) must_use;
-/* flush, and makes it durable. After an error of the disk the spool accepts nothing more (ERR_FATAL):
- * what the kernel did with the pages is unknown. */
+/* flush, and makes it durable. After an error of the disk the spool accepts nothing more
+ * (ERR_FATAL): what the kernel did with the pages is unknown. */
 bool spool_sync(struct spool *s, struct err *err) must_use;
 /* Bytes appended since the last sync. */
 uint64_t spool_unsynced(const struct spool *s);
 /* Removes sealed segments that no reader needs any more: all whose transactions end at or before
- * `position`. The newest segment always stays. */
+ * `position`. The newest segment always stays. A few segments per call, so that it does not hold up
+ * the writer: call it regularly. */
 bool spool_retire(struct spool *s, uint64_t position, struct err *err) must_use;
 
-/* --- state -------------------------------------------------------------------------------------- */
+/* --- state ---------- */
 
 /* Position of the last commit or mark that is durable; 0 in a new spool. */
 uint64_t spool_durable(const struct spool *s);
 /* The same, of what was appended. */
 uint64_t spool_appended(const struct spool *s);
-/* Sets the starting position of an empty spool (the slot's consistent point) so that durable/appended
- * have a value before the first commit; durable when it returns. ERR_FATAL when it is not empty. */
+/* Sets the starting position of an empty spool (the slot's consistent point) so that
+ * durable/appended have a value before the first commit; durable when it returns. ERR_FATAL when it
+ * is not empty. */
 bool spool_set_start(struct spool *s, uint64_t position, struct err *err) must_use;
 
 struct spool_stats {
-    uint64_t bytes;             /* on disk, all segments */
+    uint64_t bytes; /* on disk, all segments */
     uint32_t segments;
     uint64_t records;           /* appended by this process */
     uint64_t durable, appended; /* positions */
@@ -78,16 +83,18 @@ struct spool_stats {
 };
 void spool_stats(const struct spool *s, struct spool_stats *out);
 
-/* --- readers ------------------------------------------------------------------------------------ */
+/* --- readers ---------- */
 
-/* Starts behind `position`: the first COMMIT or MARK the reader can return has a greater position; the
- * transaction's BEGIN and all SCHEMA records that its records need come before it. ERR_FATAL when the
- * spool does not reach back that far (segments were retired). */
-bool spool_reader_open(struct spool *s, uint64_t position, struct spool_reader **out,
-    struct err *err) must_use;
-/* *got = false: the end of what is flushed is reached. The record's payload is borrowed until the next
- * call. A checksum that does not match is ERR_FATAL with file and offset. */
-bool spool_reader_next(struct spool_reader *r, struct record *rec, bool *got, struct err *err) must_use;
+/* Starts behind `position`: the first COMMIT or MARK the reader can return has a greater position;
+ * the transaction's BEGIN and all SCHEMA records that its records need come before it. ERR_FATAL
+ * when the spool does not reach back that far (segments were retired, or it is below the start
+ * position). It may lie beyond the end: what comes up to it is left out. */
+bool spool_reader_open(
+    struct spool *s, uint64_t position, struct spool_reader **out, struct err *err) must_use;
+/* *got = false: the end of what is flushed is reached. The record's payload is borrowed until the
+ * next call. A checksum that does not match is ERR_FATAL with file and offset. */
+bool spool_reader_next(
+    struct spool_reader *r, struct record *rec, bool *got, struct err *err) must_use;
 /* eventfd that becomes readable when more was flushed; the reader drains it itself in _next. */
 int spool_reader_fd(const struct spool_reader *r);
 /* Bytes of the log between this reader and the flushed end. Any thread. */

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The struct behind spool.h, shared by spool.c, writer.c and reader.c.
+ *
+ * Locking: `lock` guards segments, count, cap, bytes, readers and each reader's `number`. Only the
+ * writer's thread changes segments, count, cap and bytes, so it alone may read them without the
+ * lock. The atomics are for callers that want one number. Everything below "writer" belongs to the
+ * writer's thread.
+ */
+#ifndef TG_SPOOL_INTERNAL_H
+#define TG_SPOOL_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "agent/spool/block.h"
+#include "agent/spool/order.h"
+#include "agent/spool/schemas.h"
+#include "agent/spool/segment.h"
+#include "agent/spool/spool.h"
+
+struct spool {
+    /* fixed after spool_open */
+    const struct fs *fs;
+    const struct clock *clock;
+    char *path;
+    uint64_t feed_id, segment_size, max_size, min_free;
+    uint32_t block_size;
+    bool read_only;
+    int lock_fd; /* of the lock file, -1: none */
+
+    pthread_mutex_t *lock;    /* apart, so that it can be taken for a look at a const spool */
+    struct segment *segments; /* in order of the log */
+    size_t count, cap;
+    uint64_t bytes; /* of all segments */
+    struct spool_reader *readers;
+
+    _Atomic uint64_t flushed;           /* log offset behind the last block that readers may see */
+    _Atomic uint64_t position;          /* of the last COMMIT or MARK that readers may see */
+    _Atomic uint64_t durable, appended; /* positions */
+    _Atomic uint64_t records;
+    _Atomic uint64_t unsynced;
+
+    /* writer */
+    int fd;                /* of the newest segment, -1: none */
+    uint64_t end;          /* offset in the newest segment of the next block */
+    uint64_t first_block;  /* offset behind its carried blocks */
+    uint64_t begin;        /* segment of the open transaction's BEGIN */
+    uint64_t synced;       /* log offset below which everything is durable */
+    uint64_t space_credit; /* bytes that may be written before free space is asked for again */
+    struct order order;    /* behind the last record taken */
+    struct block block;
+    struct tally tally; /* of the records in `block` */
+    struct schemas schemas;
+    bool discard_due; /* an earlier process left a transaction open, its DISCARD is not yet written
+                       */
+    bool failed;
+    struct err failure; /* why, when failed */
+};
+
+/* The newest segment; count > 0. */
+static inline struct segment *
+spool_newest(struct spool *s)
+{
+    return &s->segments[s->count - 1];
+}
+
+/* Puts `seg` at the end of the index. Under the lock. */
+void spool_push_segment(struct spool *s, const struct segment *seg);
+/* Position from which on everything can be read. Under the lock; count > 0. */
+uint64_t spool_oldest(const struct spool *s);
+/* Index of the segment in which a reader of everything behind `position` has to start; `position`
+ * is not below spool_oldest. Under the lock; count > 0. */
+size_t spool_start_segment(const struct spool *s, uint64_t position);
+
+/* Makes segment 1 (again) with a start position; the spool has no records. */
+bool writer_first_segment(struct spool *s, uint64_t position, struct err *err) must_use;
+/* Appends the DISCARD that is due, and syncs. ERR_RETRY: no room. */
+bool writer_discard(struct spool *s, struct err *err) must_use;
+/* The error is final: the spool takes nothing more. Returns false. */
+bool writer_fail(struct spool *s, const struct err *err);
+bool writer_check(const struct spool *s, struct err *err) must_use;
+
+/* Wakes all readers that wait. Under the lock. */
+void reader_wake_all(struct spool *s);
+/* Lowest segment that an open reader needs, UINT64_MAX: none. Under the lock. */
+uint64_t reader_lowest_segment(const struct spool *s);
+
+#endif

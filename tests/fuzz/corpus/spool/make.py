@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the seeds of fuzz_spool beside itself: blocks as agent/spool/FORMAT.md has them, without sums and places,
+which the target fills in."""
+import os
+import struct
+
+BEGIN, DATA, COMMIT, SCHEMA, DISCARD, MARK = range(1, 7)
+
+
+def varint(v):
+    out = b""
+    while v >= 0x80:
+        out += bytes([v & 0x7F | 0x80])
+        v >>= 7
+    return out + bytes([v])
+
+
+def zigzag(d):
+    return varint((d << 1) ^ (d >> 63) & ((1 << 64) - 1))
+
+
+def block(position, opened, *records, repeated=False):
+    payload, last = b"", 0
+    for kind, at, body, *number in records:
+        payload += bytes([kind | (16 if repeated else 0)]) + varint(len(body)) + zigzag(at - last) + zigzag(0)
+        payload += varint(number[0]) if number else b""
+        payload += body
+        last = at
+    commits = sum(r[0] == COMMIT for r in records)
+    flags = opened | 2 * any(r[0] == SCHEMA for r in records) | 4 * repeated
+    return struct.pack("<4sIQQQQIIIIq", b"TGBK", 0, 0, 0, position, 0, len(payload), len(records), commits, flags,
+                       1700000000000000) + payload
+
+
+def footer(position, records, commits, first, last, first_close):
+    t = 1700000000000000
+    return struct.pack("<4sIQQQQQQQQqqI36s", b"TGFT", 0, 0, position, 0, records, commits, first, last, first_close, t, t,
+                       0, b"")
+
+
+SEEDS = {
+    "transaction": block(103, 0, (BEGIN, 101, b"B", 7), (SCHEMA, 101, b"R", 16384), (DATA, 101, b"I"), (COMMIT, 103, b"C")),
+    "carried": block(100, 0, (SCHEMA, 90, b"R", 16384), (SCHEMA, 91, b"Y", 3), repeated=True)
+    + block(104, 0, (MARK, 104, b"")),
+    "two_blocks": block(100, 1, (BEGIN, 101, b"B", 7), (DATA, 101, b"x" * 40))
+    + block(105, 0, (DATA, 102, b"y"), (COMMIT, 105, b"C")),
+    "discard": block(100, 1, (BEGIN, 101, b"B", 7)) + block(102, 0, (DISCARD, 100, b""), (MARK, 102, b"")),
+    "sealed": block(103, 0, (BEGIN, 101, b"B", 7), (COMMIT, 103, b"C")) + footer(103, 2, 1, 103, 103, 103),
+    "torn": block(103, 0, (MARK, 103, b"")) + block(104, 0, (MARK, 104, b""))[:50],
+    "long": block(103, 1, (MARK, 103, b""), (BEGIN, 104, b"B", 1), (DATA, 1 << 63, b"z" * 1500)),
+}
+
+for name, data in SEEDS.items():
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".bin"), "wb") as f:
+        f.write(data)

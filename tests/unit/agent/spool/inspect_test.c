@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Listing and verifying a directory of real files, and a second reader, written from FORMAT.md
+ * alone, that must see the same.
+ */
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/spool/inspect.h"
+#include "tests/lib/tmpdir.h"
+#include "tests/unit/agent/spool/spool_util.h"
+
+struct fixture {
+    char *dir;
+    struct feed feed;
+    struct spool_options o;
+};
+
+static int
+set_up(void **state)
+{
+    static struct fixture fx;
+    fx.dir = tmpdir_new();
+    fx.o = small_options(NULL);
+    fx.o.path = fx.dir;
+    feed_init(&fx.feed, 41);
+    *state = &fx;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    struct fixture *fx = *state;
+    feed_done(&fx->feed);
+    tmpdir_remove(fx->dir);
+    return 0;
+}
+
+static void
+fill(struct fixture *fx, unsigned n)
+{
+    struct err err = ERR_INIT;
+    struct spool *s = open_spool(&fx->o);
+    feed_give(&fx->feed, s, n);
+    feed_finish(&fx->feed, s);
+    ok(spool_sync(s, &err));
+    spool_close(s);
+}
+
+struct listed {
+    uint64_t segments, records, transactions, bytes, last_position;
+    bool ordered, unsealed;
+};
+
+static void
+count_segment(const struct spool_segment_info *info, void *arg)
+{
+    struct listed *l = arg;
+    char name[32];
+    l->segments++;
+    l->records += info->records;
+    l->transactions += info->transactions;
+    l->bytes += info->bytes;
+    l->unsealed = !info->sealed;
+    snprintf(name, sizeof(name), "%010" PRIu64 ".seg", info->number);
+    l->ordered = info->number == l->segments && strcmp(name, info->file) == 0 &&
+                 (info->first_position == 0 || info->first_position > l->last_position) &&
+                 info->first_received_us <= info->last_received_us;
+    assert_true(l->ordered);
+    l->last_position = info->last_position ? info->last_position : l->last_position;
+}
+
+static uint64_t
+commits(const struct feed *f)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < f->count; i++) {
+        n += f->all[i].rec.kind == RECORD_COMMIT;
+    }
+    return n;
+}
+
+static void
+list_tells_all_segments(void **state)
+{
+    struct fixture *fx = *state;
+    struct err err = ERR_INIT;
+    struct listed l = {0};
+    fill(fx, 2000);
+    ok(spool_list(fx->dir, count_segment, &l, &err));
+    assert_true(l.segments > 10);
+    assert_int_equal(l.records, fx->feed.count);
+    assert_int_equal(l.transactions, commits(&fx->feed));
+    assert_int_equal(l.last_position, fx->feed.position);
+    assert_true(l.unsealed);
+}
+
+static void
+verify_counts_and_reports_the_torn_tail(void **state)
+{
+    struct fixture *fx = *state;
+    struct err err = ERR_INIT;
+    struct spool_verdict v;
+    struct listed l = {0};
+    char name[64];
+    fill(fx, 1000);
+    ok(spool_verify(fx->dir, &v, &err));
+    ok(spool_list(fx->dir, count_segment, &l, &err));
+    assert_int_equal(v.records, fx->feed.count);
+    assert_int_equal(v.segments, l.segments);
+    assert_int_equal(v.bytes, l.bytes);
+    assert_int_equal(v.torn_bytes, 0);
+    assert_true(v.blocks >= v.segments);
+    snprintf(name, sizeof(name), "%010" PRIu64 ".seg", v.segments);
+    char *path = tmpdir_path(fx->dir, name);
+    FILE *file = fopen(path, "ab");
+    fputs("torn!", file);
+    fclose(file);
+    free(path);
+    ok(spool_verify(fx->dir, &v, &err));
+    assert_int_equal(v.torn_bytes, 5);
+}
+
+static void
+flip(const char *dir, const char *name, long at)
+{
+    char *path = tmpdir_path(dir, name);
+    FILE *file = fopen(path, "r+b");
+    fseek(file, at, SEEK_SET);
+    int c = fgetc(file);
+    fseek(file, at, SEEK_SET);
+    fputc(c ^ 4, file);
+    fclose(file);
+    free(path);
+}
+
+static void
+verify_finds_every_flipped_byte_of_a_sealed_segment(void **state)
+{
+    struct fixture *fx = *state;
+    struct err err = ERR_INIT;
+    struct spool_verdict v;
+    fill(fx, 150);
+    ok(spool_verify(fx->dir, &v, &err));
+    assert_true(v.segments > 2);
+    for (long at = 0; at < 2000; at++) {
+        flip(fx->dir, "0000000002.seg", at);
+        fails(spool_verify(fx->dir, &v, &err), ERR_FATAL);
+        assert_non_null(strstr(err.text, "0000000002.seg"));
+        flip(fx->dir, "0000000002.seg", at);
+    }
+    ok(spool_verify(fx->dir, &v, &err));
+}
+
+static void
+missing_directory_is_told(void **state)
+{
+    struct fixture *fx = *state;
+    struct err err = ERR_INIT;
+    struct spool_verdict v;
+    struct listed l = {0};
+    char *path = tmpdir_path(fx->dir, "none");
+    fails(spool_verify(path, &v, &err), ERR_CONFIG);
+    fails(spool_list(path, count_segment, &l, &err), ERR_CONFIG);
+    free(path);
+    ok(spool_list(fx->dir, count_segment, &l, &err)); /* empty is fine */
+    assert_int_equal(l.segments, 0);
+}
+
+static void
+inspection_works_beside_a_writer(void **state)
+{
+    struct fixture *fx = *state;
+    struct err err = ERR_INIT;
+    struct spool_verdict v;
+    struct spool *s = open_spool(&fx->o);
+    for (int i = 0; i < 100; i++) {
+        feed_give(&fx->feed, s, 20);
+        ok(spool_flush(s, &err));
+        ok(spool_retire(s, fx->feed.position, &err));
+        ok(spool_verify(fx->dir, &v, &err));
+    }
+    spool_close(s);
+}
+
+#define PYTHON "/usr/bin/python3"
+
+static void
+second_reader_sees_the_same(void **state)
+{
+    struct fixture *fx = *state;
+    char command[600], line[8192], want[8192];
+    if (access(PYTHON, X_OK) != 0 || access("tests/lib/spool_inspect.py", R_OK) != 0) {
+        skip();
+    }
+    fx->feed.max_payload = 500;
+    fill(fx, 1500);
+    snprintf(
+        command, sizeof(command), PYTHON " tests/lib/spool_inspect.py --records '%s'", fx->dir);
+    FILE *out = popen(command, "r");
+    static const char *const kinds[] = {"", "begin", "data", "commit", "schema", "discard", "mark"};
+    for (size_t i = 0; i < fx->feed.count; i++) {
+        const struct record *rec = &fx->feed.all[i].rec;
+        char id[40] = "", hex[1200] = "";
+        if (rec->kind == RECORD_BEGIN) {
+            snprintf(id, sizeof(id), "\"xid\": %" PRIu32 ", ", rec->xid);
+        } else if (rec->kind == RECORD_SCHEMA) {
+            snprintf(id, sizeof(id), "\"key\": %" PRIu32 ", ", rec->key);
+        }
+        for (size_t k = 0; k < rec->payload.len; k++) {
+            snprintf(hex + 2 * k, 3, "%02x", rec->payload.data[k]);
+        }
+        snprintf(want, sizeof(want),
+            "{\"kind\": \"%s\", \"position\": %" PRIu64 ", \"received\": %" PRId64
+            ", %s\"payload\": \"%s\"}\n",
+            kinds[rec->kind], rec->position, rec->received_us, id, hex);
+        if (fgets(line, sizeof(line), out) == NULL) {
+            fail_msg("the second reader stops before record %zu", i);
+        }
+        assert_string_equal(line, want);
+    }
+    assert_null(fgets(line, sizeof(line), out));
+    assert_int_equal(pclose(out), 0);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        T(list_tells_all_segments),
+        T(verify_counts_and_reports_the_torn_tail),
+        T(verify_finds_every_flipped_byte_of_a_sealed_segment),
+        T(missing_directory_is_told),
+        T(inspection_works_beside_a_writer),
+        T(second_reader_sees_the_same),
+    };
+    return cmocka_run_group_tests_name("spool inspect", tests, NULL, NULL);
+}
