@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Blocks of "label value" lines: what a person asks first (is it well, how far is it) comes first.
+ */
+#include "agent/cli/status_page.h"
+
+#include <inttypes.h>
+
+#include "agent/base/parse.h"
+#include "agent/cli/progress_line.h"
+
+static void
+label(struct buf *out, const char *name)
+{
+    buf_printf(out, "%-12s", name);
+}
+
+static void
+write_head(struct buf *out, const struct agent_status *s, const struct status_time *now)
+{
+    char a[FORMAT_SIZE];
+    label(out, "migration");
+    buf_printf(out, "%s\n", s->name);
+    label(out, "phase");
+    buf_printf(out, "%s, running for %s\n", phase_name(s->phase),
+        format_duration(now->wall_us - s->started_wall_us, a));
+}
+
+static void
+write_source(struct buf *out, const struct agent_status *s)
+{
+    char a[FORMAT_SIZE], b[FORMAT_SIZE];
+    label(out, "source");
+    buf_printf(out, "%s, %s, at %s, %s of its log not here yet\n", s->source.type,
+        s->source.connected ? "connected" : "NOT CONNECTED", format_lsn(s->source.position, a),
+        format_bytes(s->source.lag_bytes, b));
+    if (s->source.error[0] != '\0') {
+        label(out, "");
+        buf_printf(out, "%s\n", s->source.error);
+    }
+}
+
+static void
+write_spool(struct buf *out, const struct agent_status *s)
+{
+    char a[FORMAT_SIZE], b[FORMAT_SIZE];
+    label(out, "spool");
+    buf_printf(out, "%s in %" PRIu32 " segment%s, durable up to %s",
+        format_bytes(s->spool.bytes, a), s->spool.segments, s->spool.segments == 1 ? "" : "s",
+        format_lsn(s->spool.durable, b));
+    if (s->spool_oldest_unread_seconds >= 1) {
+        buf_printf(out, ", oldest unread %s old",
+            format_duration((int64_t)(s->spool_oldest_unread_seconds * 1e6), a));
+    }
+    buf_str(out, "\n");
+}
+
+static void
+write_copy(struct buf *out, const struct agent_status *s, const struct status_time *now)
+{
+    const struct snapshot_progress *p = &s->copy;
+    char a[FORMAT_SIZE], b[FORMAT_SIZE], c[FORMAT_SIZE];
+    if (p->tables_total == 0) {
+        return;
+    }
+    label(out, "copy");
+    buf_printf(out, "%d %%, %" PRIu32 " of %" PRIu32 " tables, %s of %s, %" PRIu64 " rows",
+        progress_percent(p), p->tables_done, p->tables_total, format_bytes(p->bytes, a),
+        format_bytes(p->bytes_total, b), p->rows);
+    int64_t elapsed = now->mono_us - p->started_us;
+    if (s->copying && elapsed > 1000000) {
+        buf_printf(
+            out, ", %s/s", format_bytes((uint64_t)((double)p->bytes * 1e6 / (double)elapsed), c));
+    }
+    if (s->copying && p->eta_us >= 1000000) {
+        buf_printf(out, ", %s left", format_duration(p->eta_us, c));
+    }
+    buf_str(out, p->paused ? ", PAUSED\n" : "\n");
+    if (p->indexes_total > 0) {
+        label(out, "");
+        buf_printf(out, "%" PRIu32 " of %" PRIu32 " indexes and constraints", p->indexes_done,
+            p->indexes_total);
+        buf_printf(out, "%s%s\n", p->step[0] != '\0' ? ", step: " : "", p->step);
+    }
+}
+
+static void
+write_sink(struct buf *out, const struct sink_status *k)
+{
+    char a[FORMAT_SIZE], b[FORMAT_SIZE];
+    label(out, "sink");
+    buf_printf(out, "%s (%s), %s, applied %s\n", k->name, k->type, sink_state_name(k->state),
+        format_lsn(k->applied_position, a));
+    label(out, "");
+    buf_printf(out, "lag %s", format_bytes(k->lag_bytes, a));
+    buf_printf(out, " / %s", format_duration((int64_t)(k->lag_seconds * 1e6), b));
+    buf_printf(out, ", %" PRIu64 " transactions, %" PRIu64 " rows since it started\n",
+        k->transactions, k->rows);
+    if (k->error[0] != '\0') {
+        label(out, "");
+        buf_printf(out, "%s\n", k->error);
+    }
+}
+
+void
+status_page_write(struct buf *out, const struct agent_status *s, const struct status_time *now)
+{
+    write_head(out, s, now);
+    write_source(out, s);
+    write_spool(out, s);
+    write_copy(out, s, now);
+    if (s->constraints_failed > 0) {
+        label(out, "constraints");
+        buf_printf(out, "%" PRIu32 " do not hold on the target and are left NOT VALID\n",
+            s->constraints_failed);
+    }
+    for (size_t i = 0; i < s->sinks_len; i++) {
+        write_sink(out, &s->sinks[i]);
+    }
+}
