@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A commit is sent only after every row before it was answered with its right count. The server
+ * would commit a transaction that missed a row as gladly as any other, and its position with it.
+ * This costs one round trip per target transaction, which is what grouping is for.
+ *
+ * Durability: the session commits asynchronously; once per second what was committed is flushed.
+ * With an origin by asking for its flushed progress, with the table by a commit with
+ * synchronous_commit on. (The latter would not do for an origin: a commit whose transaction wrote
+ * nothing else is never flushed.) "Durable" never runs ahead of the position stored in the target,
+ * so a restart resumes at or behind what was reported.
+ *
+ * Every target transaction gets a transaction id, if only from storing the position, because
+ * without one no commit record is written and the position would be lost.
+ *
+ * A source transaction that is cut off (DISCARD) after rows were sent: alone in the target
+ * transaction it is rolled back. With complete ones before it nothing can take back the rows alone,
+ * so the session ends and the sink is opened again at what the target holds; the feed, cut-off
+ * transaction included, comes again from there. So that this gets somewhere, a session begins with
+ * a group of one transaction and doubles it at each commit: every session commits at least the
+ * first one before it fails.
+ */
+#include "sinks/postgres/apply.h"
+
+#include <string.h>
+
+#include "agent/base/arena.h"
+#include "agent/base/failpoint.h"
+#include "agent/pg/conn.h"
+#include "sinks/postgres/origin.h"
+#include "sinks/postgres/sql.h"
+
+#define BEGIN_NAME          "tg_begin"
+#define COMMIT_NAME         "tg_commit"
+#define ROLLBACK_NAME       "tg_rollback"
+#define DURABLE_NAME        "tg_durable"
+
+#define DURABLE_INTERVAL_US 1000000
+/* The server does its housekeeping (statistics that autovacuum lives on) at a sync. */
+#define SYNC_INTERVAL_US    100000
+
+#define TABLES_MAX          4096u
+#define STATEMENTS_MAX      1024u
+
+bool
+apply_prepare(PGconn *conn, struct err *err)
+{
+    static const char *const statements[][2] = {
+        {BEGIN_NAME, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"},
+        {COMMIT_NAME, "COMMIT"},
+        {ROLLBACK_NAME, "ROLLBACK"},
+        {DURABLE_NAME, "SET LOCAL synchronous_commit TO on"},
+    };
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+        PGresult *res = PQprepare(conn, statements[i][0], statements[i][1], 0, NULL);
+        bool ok = PQresultStatus(res) == PGRES_COMMAND_OK ||
+                  pg_result_error(err, conn, res, "prepare the session on the target");
+        PQclear(res);
+        if (!ok) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+apply_init(struct apply *a, PGconn *conn, const struct sink_params *p, bool native, uint64_t resume,
+    struct err *err)
+{
+    memset(a, 0, sizeof *a);
+    a->clock = &clock_system;
+    a->native = native;
+    a->group_max = p->group_transactions > 0 ? p->group_transactions : 1;
+    a->group_now = 1;
+    a->group_bytes = p->group_bytes;
+    a->seen = a->durable_sent = resume;
+    a->durable_us = a->sync_us = clock_mono_us(a->clock);
+    cache_init(&a->cache, TABLES_MAX, STATEMENTS_MAX);
+    bind_init(&a->bind);
+    if (!pipe_init(&a->pipe, conn, p->inflight_bytes, err)) {
+        return false;
+    }
+    a->pipe.commit.position = a->pipe.durable = resume;
+    return true;
+}
+
+void
+apply_done(struct apply *a)
+{
+    pipe_done(&a->pipe);
+    cache_done(&a->cache);
+    bind_done(&a->bind);
+    memset(a, 0, sizeof *a);
+}
+
+/* Context for errors found before anything was sent. */
+static bool
+wrap_change(const struct change *c, struct err *err)
+{
+    struct flight_entry e = {.kind = FLIGHT_ROW};
+    char what[400];
+    flight_note(&e, c, c->relation);
+    return err_wrap(err, "%s", flight_describe(&e, what, sizeof what));
+}
+
+static bool
+open_group(struct apply *a, struct err *err)
+{
+    if (a->group.open) {
+        return true;
+    }
+    a->group = (struct apply_group){.open = true};
+    return pipe_control(&a->pipe, BEGIN_NAME, "open a transaction on the target", err);
+}
+
+static void
+put_u64(uint64_t v, uint8_t out[8])
+{
+    for (int i = 0; i < 8; i++) {
+        out[i] = (uint8_t)(v >> (56 - 8 * i));
+    }
+}
+
+static bool
+store_position(struct apply *a, struct err *err)
+{
+    uint8_t lsn[8], stamp[8];
+    put_u64(a->seen, lsn);
+    /* The server takes its own time for 0. */
+    int64_t us = a->seen_commit_us ? a->seen_commit_us - PG_EPOCH_OFFSET_US : 0;
+    put_u64((uint64_t)us, stamp);
+    const char *values[2] = {(const char *)lsn, (const char *)stamp};
+    static const int lengths[2] = {8, 8}, formats[2] = {1, 1};
+    struct flight_entry *e = pipe_next(&a->pipe, 80, err);
+    if (!e) {
+        return false;
+    }
+    e->kind = FLIGHT_ROW;
+    e->label = "store the position on the target";
+    return pipe_execute(
+        &a->pipe, &(struct pipe_statement){ORIGIN_STORE, 2, values, lengths, formats}, err);
+}
+
+static bool
+send_commit(struct apply *a, bool durable, struct err *err)
+{
+    struct flight_entry *e = pipe_next(&a->pipe, 64, err);
+    if (!e) {
+        return false;
+    }
+    e->kind = FLIGHT_COMMIT;
+    e->commit = (struct flight_commit){
+        .position = a->seen,
+        .commit_us = a->seen_commit_us,
+        .transactions = a->group.transactions,
+        .rows = a->group.rows,
+        .durable = durable,
+    };
+    return pipe_execute(&a->pipe, &(struct pipe_statement){.name = COMMIT_NAME}, err);
+}
+
+static bool
+sync_when_due(struct apply *a, int64_t now, bool at_once, struct err *err)
+{
+    if (!at_once && now - a->sync_us < SYNC_INTERVAL_US) {
+        return true;
+    }
+    a->sync_us = now;
+    return pipe_sync(&a->pipe, err);
+}
+
+/* After a commit: what was committed so far is made durable. */
+static bool
+send_flush(struct apply *a, struct err *err)
+{
+    struct flight_entry *e = pipe_next(&a->pipe, 64, err);
+    if (!e) {
+        return false;
+    }
+    e->kind = FLIGHT_FLUSHED;
+    e->label = "make the target flush";
+    e->commit.position = a->seen;
+    return pipe_execute(&a->pipe, &(struct pipe_statement){.name = ORIGIN_FLUSH}, err);
+}
+
+/* Rows, position, answers to all of them, and only then the commit. */
+static bool
+send_group(struct apply *a, bool durable, struct err *err)
+{
+    bool synchronous = durable && !a->native;
+    if (synchronous && !pipe_control(&a->pipe, DURABLE_NAME, "ask the target for a flush", err)) {
+        return false;
+    }
+    if (!store_position(a, err) || !pipe_drain(&a->pipe, err)) {
+        return false;
+    }
+    FAILPOINT("sink.commit");
+    if (!send_commit(a, synchronous, err)) {
+        return false;
+    }
+    FAILPOINT("sink.committed");
+    return !durable || !a->native || send_flush(a, err);
+}
+
+static bool
+commit_group(struct apply *a, bool at_once, struct err *err)
+{
+    int64_t now = clock_mono_us(a->clock);
+    bool durable = at_once || now - a->durable_us >= DURABLE_INTERVAL_US;
+    if (!send_group(a, durable, err)) {
+        return false;
+    }
+    a->group = (struct apply_group){0};
+    a->group_now = a->group_now < a->group_max / 2 ? a->group_now * 2 : a->group_max;
+    if (durable) {
+        a->durable_sent = a->seen;
+        a->durable_us = now;
+    }
+    /* A flush stands outside of transactions: the sync behind it ends what it began. */
+    return sync_when_due(a, now, durable, err);
+}
+
+static bool
+send_row(struct apply *a, const struct change *c, const struct cache_table *t,
+    const struct cache_statement *st, struct err *err)
+{
+    const struct bind *b = &a->bind;
+    struct flight_entry *e = pipe_next(&a->pipe, b->bytes, err);
+    if (!e) {
+        return false;
+    }
+    e->kind = FLIGHT_ROW;
+    flight_note(e, c, t->relation);
+    struct pipe_statement s = {st->name, (int)b->n, b->values, b->lengths, b->formats};
+    return pipe_execute(&a->pipe, &s, err);
+}
+
+static bool
+table_is_missing(const struct change *c, struct err *err)
+{
+    err_set(err, ERR_DATA, "table does not exist on the target");
+    memcpy(err->sqlstate, "42P01", 6);
+    err_hint(err, "restore table '%s.%s' on the target with its rows, or exclude it from the run",
+        c->relation->schema, c->relation->name);
+    return wrap_change(c, err);
+}
+
+static bool
+apply_row(struct apply *a, const struct change *c, struct err *err)
+{
+    if (!open_group(a, err)) {
+        return false;
+    }
+    struct cache_table *t = cache_table(&a->cache, &a->pipe, c->relation, err);
+    if (!t) {
+        /* Answers taken in on the way name their own change. */
+        return a->pipe.broken ? false : wrap_change(c, err);
+    }
+    if (!t->target.present) {
+        return table_is_missing(c, err);
+    }
+    if (!shape_of(c, &t->target, &a->shape, err)) {
+        return wrap_change(c, err);
+    }
+    struct cache_statement *st = cache_statement(&a->cache, &a->pipe, t, &a->shape, c, err);
+    if (!st) {
+        return false;
+    }
+    if (!bind_change(&a->bind, c, &a->shape, err)) {
+        return wrap_change(c, err);
+    }
+    if (!send_row(a, c, t, st, err)) {
+        return false;
+    }
+    bind_trim(&a->bind);
+    a->source_rows++;
+    a->group.rows++;
+    a->group.bytes += a->bind.bytes;
+    return true;
+}
+
+static bool
+send_truncate(struct apply *a, const struct change *c, const struct sql_table *tables, uint32_t len,
+    struct err *err)
+{
+    struct buf sql;
+    buf_init(&sql, (size_t)1 << 24);
+    sql_truncate(tables, len, c->cascade, c->restart_identity, &sql);
+    bool ok = buf_ok(&sql, "truncate", err);
+    struct flight_entry *e = ok ? pipe_next(&a->pipe, sql.len + 64, err) : NULL;
+    if (e) {
+        e->kind = FLIGHT_TRUNCATE;
+        e->op = CHANGE_TRUNCATE;
+        e->position = c->position;
+        e->relation = tables[0].relation;
+        ok = pipe_sql(&a->pipe, buf_cstr(&sql), err);
+    }
+    buf_done(&sql);
+    return ok && e;
+}
+
+/* Tables that the target does not have are left out: there is nothing to empty. A lookup may drop
+ * what an earlier one found, so names come from the feed's relations, and the one that the flight
+ * entry keeps is looked up last. */
+static bool
+apply_truncate(struct apply *a, const struct change *c, struct err *err)
+{
+    if (!open_group(a, err)) {
+        return false;
+    }
+    struct sql_table *tables = x_malloc((c->truncated_len + 1u) * sizeof *tables);
+    uint32_t len = 0;
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < c->truncated_len; i++) {
+        const struct cache_table *t = cache_table(&a->cache, &a->pipe, c->truncated[i], err);
+        ok = t != NULL;
+        if (ok && t->target.present) {
+            tables[len++] = (struct sql_table){c->truncated[i], t->target.kind};
+        }
+    }
+    if (ok && len > 0) {
+        const struct cache_table *t = cache_table(&a->cache, &a->pipe, tables[0].relation, err);
+        tables[0].relation = t ? t->relation : NULL;
+        ok = t && send_truncate(a, c, tables, len, err);
+        a->source_rows++;
+    }
+    x_free(tables);
+    return ok;
+}
+
+static bool
+source_commit(struct apply *a, const struct change *c, struct err *err)
+{
+    a->in_source = false;
+    if (a->source_rows > 0 && c->position.commit <= a->seen) {
+        char at[POSITION_SIZE], seen[POSITION_SIZE];
+        return err_set(err, ERR_FATAL,
+            "transaction at %s was handed over although the target holds everything up to %s",
+            position_format((struct position){.commit = c->position.commit}, at),
+            position_format((struct position){.commit = a->seen}, seen));
+    }
+    if (c->position.commit > a->seen) {
+        a->seen = c->position.commit;
+        a->seen_commit_us = c->commit_us;
+    }
+    if (!a->group.open) {
+        a->empty++;
+        return true;
+    }
+    a->group.transactions++;
+    bool full = a->group.transactions >= a->group_now || a->group.bytes >= a->group_bytes;
+    return !full || commit_group(a, false, err);
+}
+
+static bool
+source_discard(struct apply *a, struct err *err)
+{
+    bool rows = a->in_source && a->source_rows > 0;
+    a->in_source = false;
+    if (!rows) {
+        return true;
+    }
+    if (a->group.transactions > 0) {
+        /* The commits sent before must have been done, or the next session would be no further. */
+        return pipe_drain(&a->pipe, err) &&
+               err_set(err, ERR_RECONNECT,
+                   "transaction was cut off at the source, and earlier ones are "
+                   "not yet committed on the target");
+    }
+    a->group = (struct apply_group){0};
+    return pipe_control(
+        &a->pipe, ROLLBACK_NAME, "roll back a transaction cut off at the source", err);
+}
+
+static bool
+misplaced(const struct change *c, struct err *err)
+{
+    char at[POSITION_SIZE];
+    return err_set(err, ERR_FATAL, "feed is out of order: '%s' at %s", change_kind_name(c->kind),
+        position_format(c->position, at));
+}
+
+bool
+apply_change(struct apply *a, const struct change *c, struct err *err)
+{
+    bool outside = c->kind == CHANGE_BEGIN || c->kind == CHANGE_MARK;
+    bool anywhere = c->kind == CHANGE_DISCARD || c->kind == CHANGE_MESSAGE;
+    if (!anywhere && a->in_source == outside) {
+        return misplaced(c, err);
+    }
+    switch (c->kind) {
+    case CHANGE_BEGIN:
+        a->in_source = true;
+        a->source_rows = 0;
+        return true;
+    case CHANGE_COMMIT:
+        return source_commit(a, c, err);
+    case CHANGE_DISCARD:
+        return source_discard(a, err);
+    case CHANGE_MARK:
+        a->seen = c->position.commit > a->seen ? c->position.commit : a->seen;
+        return true;
+    case CHANGE_INSERT:
+    case CHANGE_UPDATE:
+    case CHANGE_DELETE:
+        return apply_row(a, c, err);
+    case CHANGE_TRUNCATE:
+        return apply_truncate(a, c, err);
+    case CHANGE_MESSAGE:
+        return true;
+    }
+    return misplaced(c, err);
+}
+
+bool
+apply_flush(struct apply *a, struct err *err)
+{
+    if (!a->in_source && a->group.open) {
+        if (!commit_group(a, false, err) || !sync_when_due(a, clock_mono_us(a->clock), true, err)) {
+            return false;
+        }
+    }
+    return pipe_push(&a->pipe, err);
+}
+
+bool
+apply_idle(struct apply *a, bool now, struct err *err)
+{
+    if (a->in_source) {
+        return true;
+    }
+    bool behind = a->group.open || a->durable_sent < a->seen;
+    bool due =
+        now || (!a->group.open && clock_mono_us(a->clock) - a->durable_us >= DURABLE_INTERVAL_US);
+    if (!behind || !due) {
+        return true;
+    }
+    return open_group(a, err) && commit_group(a, true, err) && pipe_push(&a->pipe, err);
+}
+
+void
+apply_progress(const struct apply *a, struct sink_progress *out)
+{
+    const struct flight_commit *c = &a->pipe.commit;
+    /* With no commit under way and no complete transaction held back, positions passed without work
+     * count as applied, too. */
+    bool all = a->pipe.flight.commits == 0 && a->group.transactions == 0;
+    *out = (struct sink_progress){
+        .applied = all ? a->seen : c->position,
+        .durable = a->pipe.durable,
+        .applied_commit_us = all && a->seen_commit_us ? a->seen_commit_us : c->commit_us,
+        .transactions = c->transactions + a->empty,
+        .rows = c->rows,
+    };
+}

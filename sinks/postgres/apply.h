@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Changes into statements, source transactions into target transactions. Consecutive source
+ * transactions may share one target transaction; its commit stores the position of the last one.
+ * What is confirmed is only what the target's answer to a COMMIT said.
+ *
+ * Calls after a failure are not allowed; the connection is to be closed, which rolls back what is
+ * open.
+ */
+#ifndef TG_SINKS_POSTGRES_APPLY_H
+#define TG_SINKS_POSTGRES_APPLY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/err.h"
+#include "agent/change/change.h"
+#include "sinks/postgres/bind.h"
+#include "sinks/postgres/cache.h"
+#include "sinks/postgres/pipe.h"
+#include "sinks/sink.h"
+
+/* What the open target transaction holds. */
+struct apply_group {
+    bool open;             /* BEGIN was sent */
+    uint32_t transactions; /* complete source transactions */
+    uint64_t rows, bytes;
+};
+
+struct apply {
+    struct pipe pipe;
+    struct cache cache;
+    const struct clock *clock;
+    bool native; /* position in an origin: durable by a flush, not by the commit */
+    uint32_t group_now, group_max; /* source transactions in one target transaction */
+    uint64_t group_bytes;
+
+    bool in_source;       /* inside a source transaction */
+    uint64_t source_rows; /* statements sent for it */
+    struct apply_group group;
+    uint64_t seen; /* position of the last COMMIT or MARK taken */
+    int64_t seen_commit_us;
+    uint64_t empty;              /* transactions without work, since open */
+    uint64_t durable_sent;       /* position that the last durable COMMIT sent holds */
+    int64_t durable_us, sync_us; /* when that, or a sync, was last sent; monotonic */
+
+    struct shape shape;
+    struct bind bind;
+};
+
+/* Prepares the statements of its own; before pipeline mode. */
+bool apply_prepare(PGconn *conn, struct err *err) must_use;
+/* Borrows the connection; `resume` is the position that the target holds durably. */
+bool apply_init(struct apply *a, PGconn *conn, const struct sink_params *p, bool native,
+    uint64_t resume, struct err *err) must_use;
+void apply_done(struct apply *a); /* accepts an all-zero one */
+
+bool apply_change(struct apply *a, const struct change *c, struct err *err) must_use;
+/* Commits what is held back unless inside a source transaction; hands everything to the network. */
+bool apply_flush(struct apply *a, struct err *err) must_use;
+/* Outside of a transaction: stores what has moved the position without work, and makes everything
+ * durable, at most once per second, or at once with `now`. */
+bool apply_idle(struct apply *a, bool now, struct err *err) must_use;
+void apply_progress(const struct apply *a, struct sink_progress *out);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A change's values as the parameters of its statement. Binary values are passed where they lie;
+ * text values are copied, because libpq finds their end by a NUL byte that the feed does not have.
+ */
+#ifndef TG_SINKS_POSTGRES_BIND_H
+#define TG_SINKS_POSTGRES_BIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/base/buf.h"
+#include "agent/base/err.h"
+#include "agent/change/change.h"
+#include "sinks/postgres/shape.h"
+
+struct bind {
+    uint32_t n, cap;
+    const char **values;
+    int *lengths, *formats;
+    size_t bytes; /* of the message that they make, nearly */
+    struct buf text;
+};
+
+void bind_init(struct bind *b);
+void bind_done(struct bind *b); /* accepts an all-zero one */
+/* Valid as long as the change, and until the next call. */
+bool bind_change(
+    struct bind *b, const struct change *c, const struct shape *s, struct err *err) must_use;
+/* Gives back memory that only a huge row needed. */
+void bind_trim(struct bind *b);
+
+#endif

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A table's statements are a short list with the one used last in front: a feed repeats its shapes,
+ * so the first comparison nearly always hits. Eviction looks at all entries, which is rare and
+ * bounded.
+ *
+ * Invariant: a table is freed only when nothing is in flight, a statement only after its DEALLOCATE
+ * was sent behind its last use.
+ */
+#include "sinks/postgres/cache.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/base/arena.h"
+#include "sinks/postgres/sql.h"
+
+#define SQL_MAX ((size_t)1 << 20)
+
+void
+cache_init(struct cache *c, uint32_t tables_max, uint32_t statements_max)
+{
+    *c = (struct cache){.tables_max = tables_max, .statements_max = statements_max};
+}
+
+static void
+free_table(struct cache *c, struct cache_table *t)
+{
+    while (t->statements) {
+        struct cache_statement *s = t->statements;
+        t->statements = s->next;
+        c->statements--;
+        x_free(s);
+    }
+    target_done(&t->target);
+    relation_free(t->relation);
+    x_free(t);
+    c->tables--;
+}
+
+void
+cache_done(struct cache *c)
+{
+    for (size_t i = 0; i < CACHE_BUCKETS; i++) {
+        while (c->buckets[i]) {
+            struct cache_table *t = c->buckets[i];
+            c->buckets[i] = t->next;
+            free_table(c, t);
+        }
+    }
+}
+
+static struct cache_table **
+bucket_of(struct cache *c, uint32_t id)
+{
+    return &c->buckets[(id * 2654435761u >> 16) % CACHE_BUCKETS];
+}
+
+static bool
+deallocate(struct pipe *p, const struct cache_statement *s, struct err *err)
+{
+    char sql[48];
+    struct flight_entry *e = pipe_next(p, sizeof sql + 32, err);
+    if (!e) {
+        return false;
+    }
+    e->kind = FLIGHT_CONTROL;
+    e->label = "drop a prepared statement on the target";
+    snprintf(sql, sizeof sql, "DEALLOCATE %s", s->name);
+    return pipe_sql(p, sql, err);
+}
+
+/* Takes a table out, with its statements on the server. */
+static bool
+drop_table(struct cache *c, struct pipe *p, struct cache_table *t, struct err *err)
+{
+    for (const struct cache_statement *s = t->statements; s; s = s->next) {
+        if (!deallocate(p, s, err)) {
+            return false;
+        }
+    }
+    if (!pipe_drain(p, err)) {
+        return false;
+    }
+    struct cache_table **at = bucket_of(c, t->relation->id);
+    while (*at != t) {
+        at = &(*at)->next;
+    }
+    *at = t->next;
+    free_table(c, t);
+    return true;
+}
+
+static bool
+make_room_for_table(struct cache *c, struct pipe *p, struct err *err)
+{
+    if (c->tables < c->tables_max) {
+        return true;
+    }
+    struct cache_table *oldest = NULL;
+    for (size_t i = 0; i < CACHE_BUCKETS; i++) {
+        for (struct cache_table *t = c->buckets[i]; t; t = t->next) {
+            oldest = !oldest || t->used < oldest->used ? t : oldest;
+        }
+    }
+    return !oldest || drop_table(c, p, oldest, err);
+}
+
+static struct cache_table *
+add_table(struct cache *c, struct pipe *p, const struct relation *r, struct err *err)
+{
+    struct target target;
+    if (!make_room_for_table(c, p, err) || !target_read(p, r, &target, err)) {
+        return NULL;
+    }
+    struct cache_table *t = x_zalloc(sizeof *t);
+    struct cache_table **bucket = bucket_of(c, r->id);
+    t->relation = relation_clone(r);
+    t->version = r->version;
+    t->target = target;
+    t->next = *bucket;
+    *bucket = t;
+    c->tables++;
+    return t;
+}
+
+struct cache_table *
+cache_table(struct cache *c, struct pipe *p, const struct relation *r, struct err *err)
+{
+    struct cache_table *t = *bucket_of(c, r->id);
+    while (t && t->relation->id != r->id) {
+        t = t->next;
+    }
+    if (t && t->version != r->version) {
+        /* Sources describe a table again for many reasons; most of them change nothing. */
+        if (relation_same_shape(t->relation, r) && t->target.present) {
+            t->version = r->version;
+        } else if (drop_table(c, p, t, err)) {
+            t = NULL;
+        } else {
+            return NULL;
+        }
+    }
+    if (!t) {
+        t = add_table(c, p, r, err);
+    }
+    if (t) {
+        t->used = ++c->tick;
+    }
+    return t;
+}
+
+static bool
+make_room_for_statement(struct cache *c, struct pipe *p, struct err *err)
+{
+    if (c->statements < c->statements_max) {
+        return true;
+    }
+    struct cache_statement **oldest = NULL;
+    for (size_t i = 0; i < CACHE_BUCKETS; i++) {
+        for (struct cache_table *t = c->buckets[i]; t; t = t->next) {
+            for (struct cache_statement **s = &t->statements; *s; s = &(*s)->next) {
+                oldest = !oldest || (*s)->used < (*oldest)->used ? s : oldest;
+            }
+        }
+    }
+    if (!oldest) {
+        return true;
+    }
+    struct cache_statement *gone = *oldest;
+    if (!deallocate(p, gone, err)) {
+        return false;
+    }
+    *oldest = gone->next;
+    c->statements--;
+    x_free(gone);
+    return true;
+}
+
+static bool
+same_shape(const struct cache_statement *st, const struct shape *s)
+{
+    return st->op == s->op && st->any_row == s->any_row && memcmp(st->use, s->use, s->len) == 0;
+}
+
+static struct cache_statement *
+find_statement(struct cache_table *t, const struct shape *s)
+{
+    for (struct cache_statement **at = &t->statements; *at; at = &(*at)->next) {
+        struct cache_statement *st = *at;
+        if (same_shape(st, s)) {
+            *at = st->next;
+            st->next = t->statements;
+            t->statements = st;
+            return st;
+        }
+    }
+    return NULL;
+}
+
+static bool
+send_prepare(struct pipe *p, const struct cache_table *t, const struct shape *s,
+    const struct change *change, const struct cache_statement *st, struct err *err)
+{
+    struct buf sql;
+    buf_init(&sql, SQL_MAX);
+    sql_statement(t->relation, &t->target, s, &sql);
+    uint32_t *types = x_malloc((s->parameters + 1u) * sizeof *types);
+    sql_parameter_types(t->relation, &t->target, s, types);
+    bool ok = buf_ok(&sql, "statement", err);
+    if (ok) {
+        struct flight_entry *e = pipe_next(p, sql.len + s->parameters * sizeof *types + 64, err);
+        ok = e != NULL;
+        if (ok) {
+            e->kind = FLIGHT_PREPARE;
+            flight_note(e, change, t->relation);
+            ok = pipe_prepare(p, st->name, buf_cstr(&sql), (int)s->parameters, types, err);
+        }
+    }
+    x_free(types);
+    buf_done(&sql);
+    return ok;
+}
+
+struct cache_statement *
+cache_statement(struct cache *c, struct pipe *p, struct cache_table *t, const struct shape *s,
+    const struct change *change, struct err *err)
+{
+    struct cache_statement *st = find_statement(t, s);
+    if (st) {
+        st->used = ++c->tick;
+        return st;
+    }
+    if (!make_room_for_statement(c, p, err)) {
+        return NULL;
+    }
+    st = x_zalloc(sizeof *st + s->len);
+    snprintf(st->name, sizeof st->name, "tg_%u", ++c->names);
+    st->op = s->op;
+    st->any_row = s->any_row;
+    st->parameters = s->parameters;
+    memcpy(st->use, s->use, s->len);
+    if (!send_prepare(p, t, s, change, st, err)) {
+        x_free(st);
+        return NULL;
+    }
+    st->used = ++c->tick;
+    st->next = t->statements;
+    t->statements = st;
+    c->statements++;
+    return st;
+}

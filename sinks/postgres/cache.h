@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the session knows about the tables of the feed: the target's catalog and the prepared
+ * statements, both bounded, the least recently used going first. Relations in here outlive the
+ * feed's own, so entries in flight may point to them.
+ */
+#ifndef TG_SINKS_POSTGRES_CACHE_H
+#define TG_SINKS_POSTGRES_CACHE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/err.h"
+#include "agent/change/change.h"
+#include "sinks/postgres/pipe.h"
+#include "sinks/postgres/shape.h"
+#include "sinks/postgres/target.h"
+
+struct cache_statement {
+    struct cache_statement *next;
+    uint64_t used; /* tick */
+    char name[16];
+    uint32_t parameters;
+    uint8_t op;
+    bool any_row;
+    uint8_t use[]; /* one for each column */
+};
+
+struct cache_table {
+    struct cache_table *next; /* in its bucket */
+    uint64_t used;
+    uint32_t version;
+    struct relation *relation; /* our own copy */
+    struct target target;
+    struct cache_statement *statements; /* the one used last first */
+};
+
+#define CACHE_BUCKETS 1024
+
+struct cache {
+    struct cache_table *buckets[CACHE_BUCKETS];
+    uint64_t tick;
+    uint32_t tables, statements;
+    uint32_t tables_max, statements_max;
+    uint32_t names; /* statements named so far */
+};
+
+void cache_init(struct cache *c, uint32_t tables_max, uint32_t statements_max);
+void cache_done(struct cache *c); /* accepts an all-zero one */
+
+/* The table that a relation goes to. NULL on failure. Valid until the next call. A new version of a
+ * relation, and a table's first use, wait for the pipe's answers. */
+struct cache_table *cache_table(
+    struct cache *c, struct pipe *p, const struct relation *r, struct err *err) must_use;
+/* The statement for a shape, prepared when it is new; `change` is what a failure to prepare is
+ * about. */
+struct cache_statement *cache_statement(struct cache *c, struct pipe *p, struct cache_table *t,
+    const struct shape *s, const struct change *change, struct err *err) must_use;
+
+#endif

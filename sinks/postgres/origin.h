@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where the sink keeps its position: up to PostgreSQL 15 in a replication origin of the target,
+ * whose progress is part of the commit record; from 16 on, or when the role may not use origins, in
+ * table tidegate.progress, updated in the same transaction as the data. Either way one session at a
+ * time holds the position, and another one's open is refused until it has ended: an agent that was
+ * cut off may still have statements under way.
+ *
+ * From 16 on the server also moves an origin forward when a transaction aborts whose position was
+ * set, for instance because its session ended right before the commit. The transaction would be
+ * lost. There the origin, where allowed, only marks the transactions as replicated ones.
+ */
+#ifndef TG_SINKS_POSTGRES_ORIGIN_H
+#define TG_SINKS_POSTGRES_ORIGIN_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/err.h"
+
+/* Prepared statement that stores a position in the open transaction and gives it a transaction id,
+ * so that a commit record is written: (pg_lsn, timestamptz), answers one row. */
+#define ORIGIN_STORE "tg_position"
+/* With an origin: makes the transactions committed so far durable; outside of a transaction. The
+ * table's row is made durable by committing it with synchronous_commit on. */
+#define ORIGIN_FLUSH "tg_flush"
+
+struct origin {
+    bool native;     /* position in a replication origin; else in the table */
+    uint64_t stored; /* durable in the target; 0: none yet */
+};
+
+/* Makes what is missing, takes the position for this session and prepares ORIGIN_STORE. Before
+ * pipeline mode. ERR_RETRY, with the pid in the text, when another session holds it; ERR_CONFIG
+ * when the role may do neither. */
+bool origin_open(PGconn *conn, const char *name, struct origin *out, struct err *err) must_use;
+
+/* Removes origin and row (and table and schema once they are empty), for a cleanup. *existed tells
+ * whether there was anything. Nothing there is fine. */
+bool origin_forget(PGconn *conn, const char *name, bool *existed, struct err *err) must_use;
+
+#endif

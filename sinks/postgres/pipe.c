@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libpq keeps what the network does not take in one buffer and moves all of it at every partial
+ * send, so that a buffer which grows makes sending quadratic. Two rules prevent it: after at most
+ * PUSH_STEP bytes (fewer while the server has nothing to do) the buffer is emptied before more is
+ * put in, and a message of BIG_MESSAGE bytes or more goes out in libpq's blocking mode, which moves
+ * nothing (and also reads while it waits).
+ *
+ * The server answers in blocks of 8 KiB by itself; it is asked to empty its buffer only when we are
+ * going to wait and something after the last request is unanswered.
+ */
+#include "sinks/postgres/pipe.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/base/failpoint.h"
+#include "agent/pg/conn.h"
+
+#define FLIGHT_ENTRIES 4096
+#define PUSH_STEP      ((size_t)16384)
+#define PUSH_FIRST     ((size_t)512)
+#define BIG_MESSAGE    ((size_t)131072)
+#define WAIT_SLICE_MS  1000
+
+/* The connection's own failure. */
+static bool
+lost(struct pipe *p, struct err *err)
+{
+    p->broken = true;
+    return pg_conn_error(err, p->conn, "connection to the target");
+}
+
+bool
+pipe_init(struct pipe *p, PGconn *conn, uint64_t bound, struct err *err)
+{
+    *p = (struct pipe){.conn = conn, .bound = bound, .step = PUSH_FIRST};
+    if (PQsetnonblocking(conn, 1) != 0 || PQenterPipelineMode(conn) != 1) {
+        return pg_conn_error(err, conn, "enter pipeline mode on the target");
+    }
+    flight_init(&p->flight, FLIGHT_ENTRIES);
+    return true;
+}
+
+void
+pipe_done(struct pipe *p)
+{
+    PQclear(p->rows);
+    flight_done(&p->flight);
+    *p = (struct pipe){0};
+}
+
+static void
+add_hint(const struct flight_entry *e, struct err *err)
+{
+    if (strcmp(err->sqlstate, "42P01") == 0 && e->relation) {
+        err_hint(err,
+            "restore table '%s.%s' on the target with its rows, or exclude it from the run",
+            e->relation->schema, e->relation->name);
+    } else if (strcmp(err->sqlstate, "23505") == 0) {
+        err_hint(err, "the target holds a row that did not come through this feed: find who writes "
+                      "there, remove the row, and start again");
+    } else if (strcmp(err->sqlstate, "55P03") == 0) {
+        err_hint(err, "another session of the target holds a lock: see pg_locks there");
+    }
+}
+
+static bool
+answer_failed(struct pipe *p, const struct flight_entry *e, const PGresult *res, struct err *err)
+{
+    char what[400];
+    p->broken = true;
+    flight_describe(e, what, sizeof what);
+    pg_result_error(err, p->conn, res, "%s", what);
+    if (!err->hint[0]) {
+        add_hint(e, err);
+    }
+    return false;
+}
+
+static bool
+wrong_count(struct pipe *p, const struct flight_entry *e, const char *count, struct err *err)
+{
+    char what[400];
+    p->broken = true;
+    flight_describe(e, what, sizeof what);
+    if (!e->relation) {
+        return err_set(err, ERR_FATAL, "%s: the position's row is gone from the target",
+            e->label ? e->label : what);
+    }
+    if (strcmp(count, "0") != 0) {
+        err_set(err, ERR_DATA, "%s: %s rows of the target have this key", what, count);
+        return err_hint(err, "the target's table needs the unique index that the source has");
+    }
+    if (e->op == CHANGE_INSERT) {
+        err_set(err, ERR_DATA, "%s: row was not stored", what);
+        return err_hint(err,
+            "a trigger or rule on the target's table takes rows away: disable it, or "
+            "let the role set session_replication_role");
+    }
+    err_set(err, ERR_DATA, "%s: row is missing", what);
+    return err_hint(err,
+        "source and target differ: somebody else writes to the target, or the row was "
+        "never copied; 'tidegate verify' shows where");
+}
+
+static bool
+is_one(const char *count)
+{
+    return count[0] == '1' && count[1] == '\0';
+}
+
+/* Everything before an answered COMMIT is committed; commits come in order of position. */
+static void
+take_commit(struct pipe *p, const struct flight_commit *c)
+{
+    p->commit.position = c->position;
+    p->commit.commit_us = c->commit_us;
+    p->commit.transactions += c->transactions;
+    p->commit.rows += c->rows;
+    if (c->durable) {
+        p->durable = c->position;
+    }
+}
+
+static bool
+take_answer(struct pipe *p, PGresult *res, struct err *err)
+{
+    struct flight_entry *e = flight_head(&p->flight);
+    ExecStatusType status = PQresultStatus(res);
+    if (e->kind == FLIGHT_SYNC && status == PGRES_PIPELINE_SYNC) {
+        flight_pop(&p->flight);
+        return true;
+    }
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        return answer_failed(p, e, res, err);
+    }
+    if (e->kind == FLIGHT_ROW && !is_one(PQcmdTuples(res))) {
+        return wrong_count(p, e, PQcmdTuples(res), err);
+    }
+    if (e->kind == FLIGHT_COMMIT) {
+        if (strcmp(PQcmdStatus(res), "COMMIT") != 0) {
+            return err_set(
+                err, ERR_FATAL, "commit on the target: it answered '%s'", PQcmdStatus(res));
+        }
+        take_commit(p, &e->commit);
+    }
+    if (e->kind == FLIGHT_FLUSHED) {
+        FAILPOINT("sink.flushed");
+        p->durable = e->commit.position;
+    }
+    flight_pop(&p->flight);
+    PGresult *end = PQgetResult(p->conn); /* each statement's answers end with NULL */
+    if (end) {
+        PQclear(end);
+        return err_set(err, ERR_FATAL, "target sent two results for one statement");
+    }
+    return true;
+}
+
+static bool
+take_answers(struct pipe *p, struct err *err)
+{
+    while (p->flight.len > 0 && !PQisBusy(p->conn)) {
+        PGresult *res = PQgetResult(p->conn);
+        if (!res) {
+            return lost(p, err);
+        }
+        bool keep = flight_head(&p->flight)->kind == FLIGHT_QUERY;
+        bool ok = take_answer(p, res, err);
+        if (keep && ok) {
+            PQclear(p->rows);
+            p->rows = res;
+        } else {
+            PQclear(res);
+        }
+        if (!ok) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One look at the socket; also for writing when libpq holds unsent bytes. */
+static bool
+look(struct pipe *p, bool unsent, int timeout_ms, struct err *err)
+{
+    struct pollfd fd = {.fd = PQsocket(p->conn), .events = POLLIN};
+    if (unsent) {
+        fd.events |= POLLOUT;
+    }
+    int n = poll(&fd, 1, timeout_ms);
+    if (n < 0 && errno != EINTR) {
+        return err_sys(err, ERR_RECONNECT, errno, "wait for the target");
+    }
+    if (n > 0 && (fd.revents & ~POLLOUT) && !PQconsumeInput(p->conn)) {
+        /* What the server said before it went away tells more than the broken connection. */
+        return take_answers(p, err) && lost(p, err);
+    }
+    return true;
+}
+
+bool
+pipe_turn(struct pipe *p, int timeout_ms, struct err *err)
+{
+    uint32_t before = p->flight.len;
+    if (!take_answers(p, err)) {
+        return false;
+    }
+    int unsent = PQflush(p->conn);
+    if (unsent < 0 && PQstatus(p->conn) == CONNECTION_BAD) {
+        return lost(p, err);
+    }
+    if (unsent == 0) {
+        p->unsent = 0;
+    }
+    bool answered = p->flight.len < before;
+    return look(p, unsent == 1, answered ? 0 : timeout_ms, err) && take_answers(p, err);
+}
+
+/* Empties libpq's output buffer. */
+static bool
+empty_output(struct pipe *p, struct err *err)
+{
+    do {
+        int unsent = PQflush(p->conn);
+        if (unsent < 0 && PQstatus(p->conn) == CONNECTION_BAD) {
+            return lost(p, err);
+        }
+        bool wait = unsent == 1;
+        if (!look(p, wait, wait ? WAIT_SLICE_MS : 0, err) || !take_answers(p, err)) {
+            return false;
+        }
+        p->unsent = wait ? 1 : 0;
+    } while (p->unsent > 0);
+    return true;
+}
+
+static bool
+ask(struct pipe *p, struct err *err)
+{
+    if (p->asked) {
+        return true;
+    }
+    if (PQsendFlushRequest(p->conn) != 1) {
+        return lost(p, err);
+    }
+    p->asked = true;
+    p->unsent++;
+    return true;
+}
+
+bool
+pipe_push(struct pipe *p, struct err *err)
+{
+    return (p->flight.len == 0 || ask(p, err)) && empty_output(p, err);
+}
+
+bool
+pipe_drain(struct pipe *p, struct err *err)
+{
+    if (!pipe_push(p, err)) {
+        return false;
+    }
+    while (p->flight.len > 0) {
+        if (!pipe_turn(p, WAIT_SLICE_MS, err)) {
+            return false;
+        }
+    }
+    p->step = PUSH_FIRST; /* the server waits for us: the next statements go out soon */
+    return true;
+}
+
+struct flight_entry *
+pipe_next(struct pipe *p, size_t bytes, struct err *err)
+{
+    struct flight *f = &p->flight;
+    while (flight_full(f) || (f->len > 0 && f->bytes + bytes > p->bound)) {
+        if (!ask(p, err) || !pipe_turn(p, WAIT_SLICE_MS, err)) {
+            return NULL;
+        }
+    }
+    if (bytes >= BIG_MESSAGE) {
+        if (!empty_output(p, err)) {
+            return NULL;
+        }
+        if (PQsetnonblocking(p->conn, 0) != 0) {
+            lost(p, err);
+            return NULL;
+        }
+    }
+    struct flight_entry *e = flight_next(f);
+    e->bytes = bytes;
+    return e;
+}
+
+/* After a statement was put into libpq's buffer. */
+static bool
+sent(struct pipe *p, int ok, struct err *err)
+{
+    size_t bytes = flight_next_bytes(&p->flight);
+    if (ok != 1) {
+        return lost(p, err);
+    }
+    flight_push(&p->flight);
+    p->asked = false;
+    p->unsent += bytes;
+    if (bytes >= BIG_MESSAGE && (PQflush(p->conn) < 0 || PQsetnonblocking(p->conn, 1) != 0)) {
+        return lost(p, err);
+    }
+    if (p->unsent < p->step) {
+        return true;
+    }
+    p->step = p->step < PUSH_STEP / 2 ? p->step * 2 : PUSH_STEP;
+    return empty_output(p, err);
+}
+
+bool
+pipe_execute(struct pipe *p, const struct pipe_statement *s, struct err *err)
+{
+    return sent(
+        p, PQsendQueryPrepared(p->conn, s->name, s->n, s->values, s->lengths, s->formats, 0), err);
+}
+
+bool
+pipe_prepare(struct pipe *p, const char *name, const char *sql, int n, const uint32_t *types,
+    struct err *err)
+{
+    return sent(p, PQsendPrepare(p->conn, name, sql, n, types), err);
+}
+
+bool
+pipe_sql(struct pipe *p, const char *sql, struct err *err)
+{
+    return sent(p, PQsendQueryParams(p->conn, sql, 0, NULL, NULL, NULL, NULL, 0), err);
+}
+
+bool
+pipe_control(struct pipe *p, const char *name, const char *label, struct err *err)
+{
+    struct flight_entry *e = pipe_next(p, 64, err);
+    if (!e) {
+        return false;
+    }
+    e->kind = FLIGHT_CONTROL;
+    e->label = label;
+    return pipe_execute(p, &(struct pipe_statement){.name = name}, err);
+}
+
+bool
+pipe_sync(struct pipe *p, struct err *err)
+{
+    struct flight_entry *e = pipe_next(p, 16, err);
+    if (!e) {
+        return false;
+    }
+    e->kind = FLIGHT_SYNC;
+    e->label = "answer of the target";
+    if (!sent(p, PQpipelineSync(p->conn), err)) {
+        return false;
+    }
+    p->asked = true; /* a Sync asks for all answers, too */
+    return true;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libpq's pipeline mode with a bound: statements go out without waiting for answers until the bytes
+ * sent and not yet answered reach it; then answers are taken in until there is room. Every wait
+ * looks in both directions, so neither side can block the other.
+ *
+ * A failed call ends the pipe: what came before is answered or lost with the connection, and only
+ * pipe_done is allowed. The first failing statement is the one reported, with its own words.
+ *
+ *   e = pipe_next(p, bytes, err);    waits for room; fill the entry ...
+ *   pipe_execute(p, &statement, err) ... and send the statement that it stands for
+ */
+#ifndef TG_SINKS_POSTGRES_PIPE_H
+#define TG_SINKS_POSTGRES_PIPE_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/base/err.h"
+#include "sinks/postgres/flight.h"
+
+struct pipe {
+    PGconn *conn; /* borrowed */
+    struct flight flight;
+    uint64_t bound;              /* bytes in flight */
+    size_t unsent;               /* at most so much lies in libpq's output buffer */
+    size_t step;                 /* ... when it is handed to the network */
+    bool asked;                  /* the server was asked to answer everything sent so far */
+    struct flight_commit commit; /* last one answered; transactions and rows are sums since open */
+    uint64_t durable;            /* position of the last durable one answered */
+    PGresult *rows;              /* of the last FLIGHT_QUERY answered */
+    bool broken;                 /* the failure is that of an answer or of the connection */
+};
+
+/* A prepared statement with its parameters; arrays of n. Text values end with a NUL byte. */
+struct pipe_statement {
+    const char *name;
+    int n;
+    const char *const *values;
+    const int *lengths;
+    const int *formats;
+};
+
+/* The connection must be idle; it is put into pipeline mode. */
+bool pipe_init(struct pipe *p, PGconn *conn, uint64_t bound, struct err *err) must_use;
+void pipe_done(struct pipe *p); /* accepts an all-zero one; leaves the connection */
+
+/* NULL when the pipe failed. The entry is valid until the next call. */
+struct flight_entry *pipe_next(struct pipe *p, size_t bytes, struct err *err) must_use;
+bool pipe_execute(struct pipe *p, const struct pipe_statement *s, struct err *err) must_use;
+bool pipe_prepare(struct pipe *p, const char *name, const char *sql, int n, const uint32_t *types,
+    struct err *err) must_use;
+bool pipe_sql(struct pipe *p, const char *sql, struct err *err) must_use;
+/* A prepared statement without parameters as FLIGHT_CONTROL; label is static. */
+bool pipe_control(struct pipe *p, const char *name, const char *label, struct err *err) must_use;
+/* Ends a protocol sequence: the server answers everything and does its housekeeping. */
+bool pipe_sync(struct pipe *p, struct err *err) must_use;
+
+/* Hands everything to the network and asks for the answers. */
+bool pipe_push(struct pipe *p, struct err *err) must_use;
+/* Takes in what is there; waits up to timeout_ms for something to come. */
+bool pipe_turn(struct pipe *p, int timeout_ms, struct err *err) must_use;
+/* Waits until all is answered. */
+bool pipe_drain(struct pipe *p, struct err *err) must_use;
+
+#endif

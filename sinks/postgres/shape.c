@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rules, in the order of what goes wrong without them:
+ *   - A row is found by the source's key. With replica identity FULL, where every column is "key",
+ * by a unique key of the target, and without one by all columns, touching a single row.
+ *   - A column that cannot be written on the target (identity ALWAYS) and whose old value is
+ * unknown is matched instead of set, so that a difference is an error and never overlooked.
+ *   - A binary value means what its type at the source says. It is bound to the target column's
+ * type only when that is the same type, or when neither type has a fixed oid (then names are all
+ * there is to go by, and the target's schema came from the source's).
+ */
+#include "sinks/postgres/shape.h"
+
+#include <string.h>
+
+static bool
+is_sent(const struct value *v)
+{
+    return v->status == VALUE_TEXT || v->status == VALUE_BINARY;
+}
+
+/* regproc, regprocedure, regoper, regoperator, regclass, regtype, regconfig, regdictionary,
+ * regnamespace, regrole, regcollation: their binary form is an oid of the source. */
+static bool
+is_object_reference(uint32_t type)
+{
+    static const uint32_t types[] = {
+        24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (types[i] == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+check_reference(const struct column *c, const struct value *v, struct err *err)
+{
+    struct reader r;
+    reader_init(&r, v->bytes);
+    if (reader_u32(&r) < TARGET_FIXED_OIDS) {
+        return true;
+    }
+    err_set(err, ERR_DATA, "column '%s' refers to an object of the source by its number", c->name);
+    return err_hint(err, "such columns can only be carried over as text: let the feed be text");
+}
+
+/* Which type the parameter is declared with: the target's, or (`bit`) the source's. */
+static bool
+bind_type(const struct column *c, const struct target_column *t, const struct value *v, uint8_t bit,
+    uint8_t *use, struct err *err)
+{
+    if (v->status != VALUE_BINARY) {
+        return true;
+    }
+    if (is_object_reference(c->type_oid) && !check_reference(c, v, err)) {
+        return false;
+    }
+    if (c->type_oid == t->type_oid) {
+        return true;
+    }
+    if (c->type_oid < TARGET_FIXED_OIDS) {
+        *use |= bit;
+        return true;
+    }
+    if (t->type_oid >= TARGET_FIXED_OIDS) {
+        return true;
+    }
+    err_set(err, ERR_DATA,
+        "column '%s' has a type of its own at the source and is %s on the target: "
+        "its binary value cannot be converted",
+        c->name, t->type_name);
+    return err_hint(err, "give the target's column the source's type, or let the feed be text");
+}
+
+static bool
+set_column(
+    const struct change *c, const struct target *t, struct shape *s, uint16_t i, struct err *err)
+{
+    s->use[i] |= USE_SET;
+    s->parameters++;
+    return bind_type(&c->relation->columns[i], &t->columns[i], &c->new.values[i], USE_SET_SOURCE,
+        &s->use[i], err);
+}
+
+/* The old value is known: the whole old row was sent, or the column belongs to the key. */
+static bool
+old_is_known(const struct change *c, uint16_t i)
+{
+    return c->old_kind == OLD_FULL || (c->old_kind == OLD_KEY && c->relation->columns[i].key);
+}
+
+const struct value *
+shape_match_value(const struct change *c, uint16_t column)
+{
+    return old_is_known(c, column) ? &c->old.values[column] : &c->new.values[column];
+}
+
+static bool
+match_column(
+    const struct change *c, const struct target *t, struct shape *s, uint16_t i, struct err *err)
+{
+    const struct value *v = shape_match_value(c, i);
+    s->use[i] |= USE_MATCH;
+    if (v->status == VALUE_NULL) {
+        s->use[i] |= USE_NULL;
+        return true;
+    }
+    if (!is_sent(v)) {
+        return err_set(err, ERR_DATA,
+            "the source did not send column '%s', by which the row is found",
+            c->relation->columns[i].name);
+    }
+    s->parameters++;
+    return bind_type(
+        &c->relation->columns[i], &t->columns[i], v, USE_MATCH_SOURCE, &s->use[i], err);
+}
+
+static bool
+insert_shape(const struct change *c, const struct target *t, struct shape *s, struct err *err)
+{
+    for (uint16_t i = 0; i < s->len; i++) {
+        if (t->columns[i].generated) {
+            continue;
+        }
+        if (c->new.values[i].status == VALUE_UNCHANGED) {
+            return err_set(
+                err, ERR_DATA, "the source did not send column '%s'", c->relation->columns[i].name);
+        }
+        if (!set_column(c, t, s, i, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+no_identity(struct err *err)
+{
+    err_set(err, ERR_DATA, "the change does not say which row it means: no replica identity");
+    return err_hint(
+        err, "give the source's table a primary key or ALTER TABLE ... REPLICA IDENTITY FULL");
+}
+
+/* Marks the columns by which the row is found. */
+static bool
+match_shape(const struct change *c, const struct target *t, struct shape *s, struct err *err)
+{
+    const struct relation *r = c->relation;
+    bool full = c->old_kind == OLD_FULL || r->identity == 'f';
+    s->any_row = full && !t->has_unique;
+    if (s->any_row && c->old_kind != OLD_FULL) {
+        return no_identity(err);
+    }
+    bool found = false;
+    for (uint16_t i = 0; i < s->len; i++) {
+        bool in = full ? s->any_row || t->columns[i].unique : r->columns[i].key;
+        if (!in) {
+            continue;
+        }
+        found = true;
+        if (!match_column(c, t, s, i, err)) {
+            return false;
+        }
+    }
+    return found || no_identity(err);
+}
+
+static bool
+same_value(const struct value *a, const struct value *b)
+{
+    if (a->status != b->status) {
+        return false;
+    }
+    return !is_sent(a) || slice_eq(a->bytes, b->bytes);
+}
+
+static bool
+update_column(
+    const struct change *c, const struct target *t, struct shape *s, uint16_t i, struct err *err)
+{
+    const struct value *v = &c->new.values[i];
+    bool key_kept = c->old_kind == OLD_NONE && (s->use[i] & USE_MATCH);
+    if (t->columns[i].generated || v->status == VALUE_UNCHANGED || key_kept) {
+        return true;
+    }
+    if (t->columns[i].always_identity) {
+        if (!old_is_known(c, i)) {
+            return match_column(c, t, s, i, err);
+        }
+        if (same_value(v, &c->old.values[i])) {
+            return true;
+        }
+    }
+    return set_column(c, t, s, i, err);
+}
+
+static bool
+update_shape(const struct change *c, const struct target *t, struct shape *s, struct err *err)
+{
+    if (!match_shape(c, t, s, err)) {
+        return false;
+    }
+    bool sets = false;
+    for (uint16_t i = 0; i < s->len; i++) {
+        if (!update_column(c, t, s, i, err)) {
+            return false;
+        }
+        sets |= (s->use[i] & USE_SET) != 0;
+    }
+    s->op = sets ? SHAPE_UPDATE : SHAPE_PROBE;
+    return true;
+}
+
+static bool
+check_tuples(const struct change *c, struct err *err)
+{
+    uint16_t n = c->relation->columns_len;
+    bool new_ok = c->kind == CHANGE_DELETE || c->new.len == n;
+    bool old_ok = c->kind == CHANGE_INSERT || c->old_kind == OLD_NONE || c->old.len == n;
+    if (!new_ok || !old_ok || n > SHAPE_COLUMNS_MAX) {
+        return err_set(
+            err, ERR_FATAL, "the row does not have the %u columns of its relation", (unsigned)n);
+    }
+    return true;
+}
+
+bool
+shape_of(const struct change *c, const struct target *t, struct shape *out, struct err *err)
+{
+    if (!check_tuples(c, err)) {
+        return false;
+    }
+    out->len = c->relation->columns_len;
+    out->any_row = false;
+    out->parameters = 0;
+    memset(out->use, 0, out->len);
+    if (c->kind == CHANGE_INSERT) {
+        out->op = SHAPE_INSERT;
+        return insert_shape(c, t, out, err);
+    }
+    if (c->kind == CHANGE_DELETE) {
+        out->op = SHAPE_DELETE;
+        return c->old_kind == OLD_NONE ? no_identity(err) : match_shape(c, t, out, err);
+    }
+    return update_shape(c, t, out, err);
+}

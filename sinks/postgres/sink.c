@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opens the session, in this order: settings, position (taken for this session, then read),
+ * prepared statements, pipeline mode. From then on everything goes through apply.c.
+ */
+#include "sinks/postgres/sink.h"
+
+#include <string.h>
+
+#include "agent/base/arena.h"
+#include "agent/base/buf.h"
+#include "agent/pg/conn.h"
+#include "agent/pg/query.h"
+#include "sinks/postgres/apply.h"
+#include "sinks/postgres/origin.h"
+
+#define LOCK_TIMEOUT_MIN_MS 10000
+
+struct postgres_sink {
+    struct sink base;
+    PGconn *conn;
+    struct apply apply;
+};
+
+static struct postgres_sink *
+of(struct sink *s)
+{
+    return (struct postgres_sink *)s;
+}
+
+/* Plans are made once and kept, so they must not be those of a table that happens to be small
+ * today: rows are found by index wherever there is one. A lock that somebody else keeps ends the
+ * session in reasonable time, with an error that tells of it. */
+static bool
+session_settings(PGconn *conn, const struct sink_params *p, struct err *err)
+{
+    int version = PQserverVersion(conn);
+    int64_t lock_ms = p->timeout_us / 1000;
+    struct buf sql;
+    buf_init(&sql, 4096);
+    buf_str(&sql, "SET enable_seqscan = off; SET enable_bitmapscan = off;");
+    buf_str(&sql, version >= 110000 ? "SET jit = off;" : "");
+    buf_str(&sql, version >= 120000 ? "SET plan_cache_mode = force_generic_plan;" : "");
+    /* A client that vanished must not hold position and locks for hours. */
+    buf_str(&sql, "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5;"
+                  "SET tcp_keepalives_count = 3;");
+    buf_printf(&sql, "SET lock_timeout = %lld",
+        (long long)(lock_ms > LOCK_TIMEOUT_MIN_MS ? lock_ms : LOCK_TIMEOUT_MIN_MS));
+    bool ok = pg_exec(conn, "set up the session on the target", buf_cstr(&sql), err);
+    buf_done(&sql);
+    return ok;
+}
+
+/* Settings that a role or a platform may refuse; the sink works without them. */
+static bool
+optional_setting(PGconn *conn, const char *sql, struct err *err)
+{
+    if (pg_exec(conn, "set up the session on the target", sql, err)) {
+        return true;
+    }
+    if (err->class == ERR_RECONNECT) {
+        return false;
+    }
+    err_clear(err);
+    return true;
+}
+
+static bool
+open_session(struct postgres_sink *s, const struct sink_params *p, uint64_t start, uint64_t *resume,
+    struct err *err)
+{
+    struct origin origin;
+    if (!session_settings(s->conn, p, err) ||
+        !optional_setting(s->conn, "SET session_replication_role = replica", err)) {
+        return false;
+    }
+    if (PQserverVersion(s->conn) >= 140000 &&
+        !optional_setting(s->conn, "SET client_connection_check_interval = '5s'", err)) {
+        return false;
+    }
+    if (!origin_open(s->conn, p->origin, &origin, err) ||
+        !pg_exec(
+            s->conn, "set up the session on the target", "SET synchronous_commit TO off", err) ||
+        !apply_prepare(s->conn, err) || !target_prepare(s->conn, err)) {
+        return false;
+    }
+    /* What lies before the copy is in the copy. */
+    *resume = origin.stored > start ? origin.stored : start;
+    return apply_init(&s->apply, s->conn, p, origin.native, *resume, err);
+}
+
+static void
+postgres_free(struct sink *base)
+{
+    struct postgres_sink *s = of(base);
+    if (!s) {
+        return;
+    }
+    apply_done(&s->apply);
+    PQfinish(s->conn);
+    x_free(s);
+}
+
+static bool
+postgres_open(const struct sink_params *p, uint64_t start, struct sink **out, uint64_t *resume,
+    struct err *err)
+{
+    struct postgres_sink *s = x_zalloc(sizeof *s);
+    s->base.ops = &sink_postgresql_ops;
+    char *application = x_printf("tidegate sink %s", p->name);
+    struct pg_options options = {.application_name = application, .timeout_us = p->timeout_us};
+    bool ok = pg_connect(p->dsn, &options, &s->conn, err);
+    x_free(application);
+    if (!ok || !open_session(s, p, start, resume, err)) {
+        postgres_free(&s->base);
+        return false;
+    }
+    *out = &s->base;
+    return true;
+}
+
+static bool
+postgres_apply(struct sink *s, const struct change *c, struct err *err)
+{
+    return apply_change(&of(s)->apply, c, err);
+}
+
+static bool
+postgres_flush(struct sink *s, struct err *err)
+{
+    return apply_flush(&of(s)->apply, err);
+}
+
+static bool
+postgres_poll(struct sink *s, int timeout_ms, struct sink_progress *out, struct err *err)
+{
+    struct apply *a = &of(s)->apply;
+    if (!apply_idle(a, false, err) || !pipe_turn(&a->pipe, timeout_ms, err)) {
+        return false;
+    }
+    apply_progress(a, out);
+    return true;
+}
+
+static bool
+postgres_sync(struct sink *s, struct sink_progress *out, struct err *err)
+{
+    struct apply *a = &of(s)->apply;
+    if (!apply_idle(a, true, err) || !pipe_drain(&a->pipe, err)) {
+        return false;
+    }
+    apply_progress(a, out);
+    return true;
+}
+
+static int
+postgres_fd(const struct sink *s)
+{
+    return PQsocket(((const struct postgres_sink *)s)->conn);
+}
+
+const struct sink_ops sink_postgresql_ops = {
+    .name = "postgresql",
+    .summary = "applies changes to tables of a PostgreSQL database, exactly once",
+    .features = SINK_OWNS_POSITION | SINK_TRUNCATE,
+    .open = postgres_open,
+    .apply = postgres_apply,
+    .flush = postgres_flush,
+    .poll = postgres_poll,
+    .sync = postgres_sync,
+    .fd = postgres_fd,
+    .free = postgres_free,
+};

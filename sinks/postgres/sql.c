@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A change of the feed means one physical table, so statements say ONLY: an inheritance parent must
+ * not pass an update on to its children, which have changes of their own. Partitioned tables have
+ * no rows of their own and are named without it.
+ *
+ * Without a key, one of the rows that match is picked in a subselect and found again by its place.
+ * When values can be equal and yet different (1.0 and 1.00), the row with the very same bytes comes
+ * first.
+ */
+#include "sinks/postgres/sql.h"
+
+#include "agent/pg/ident.h"
+
+struct builder {
+    const struct relation *r;
+    const struct target *t;
+    const struct shape *s;
+    struct buf *out;
+    uint32_t parameter; /* the last one used */
+};
+
+static void
+table_name(const struct relation *r, char kind, struct buf *out)
+{
+    buf_str(out, kind == 'p' ? "" : "ONLY ");
+    sql_qualified(out, r->schema, r->name);
+}
+
+static void
+column(const struct builder *b, uint16_t i)
+{
+    sql_ident(b->out, b->r->columns[i].name);
+}
+
+static void
+insert_text(struct builder *b)
+{
+    buf_str(b->out, "INSERT INTO ");
+    sql_qualified(b->out, b->r->schema, b->r->name);
+    if (b->s->parameters == 0) {
+        buf_str(b->out, " DEFAULT VALUES");
+        return;
+    }
+    bool overriding = false;
+    const char *separator = " (";
+    for (uint16_t i = 0; i < b->s->len; i++) {
+        if (b->s->use[i] & USE_SET) {
+            buf_str(b->out, separator);
+            column(b, i);
+            overriding |= b->t->columns[i].always_identity;
+            separator = ", ";
+        }
+    }
+    buf_str(b->out, overriding ? ") OVERRIDING SYSTEM VALUE VALUES (" : ") VALUES (");
+    for (uint32_t n = 1; n <= b->s->parameters; n++) {
+        buf_printf(b->out, n > 1 ? ", $%u" : "$%u", n);
+    }
+    buf_str(b->out, ")");
+}
+
+static void
+set_text(struct builder *b)
+{
+    const char *separator = " SET ";
+    for (uint16_t i = 0; i < b->s->len; i++) {
+        if (b->s->use[i] & USE_SET) {
+            buf_str(b->out, separator);
+            column(b, i);
+            buf_printf(b->out, " = $%u", ++b->parameter);
+            separator = ", ";
+        }
+    }
+}
+
+static void
+compare_text(struct builder *b, uint16_t i)
+{
+    const struct target_column *c = &b->t->columns[i];
+    column(b, i);
+    if (b->s->use[i] & USE_NULL) {
+        buf_str(b->out, " IS NULL");
+        return;
+    }
+    buf_str(b->out, c->equals ? " " : "::text ");
+    buf_printf(b->out, "%s $%u", c->equals ? c->equals : "=", ++b->parameter);
+    if (b->s->use[i] & USE_MATCH_SOURCE) {
+        buf_printf(b->out, "::%s", c->type_name);
+    }
+    buf_str(b->out, c->equals ? "" : "::text");
+}
+
+static void
+where_text(struct builder *b)
+{
+    const char *separator = " WHERE ";
+    for (uint16_t i = 0; i < b->s->len; i++) {
+        if (b->s->use[i] & USE_MATCH) {
+            buf_str(b->out, separator);
+            compare_text(b, i);
+            separator = " AND ";
+        }
+    }
+}
+
+/* Columns whose equality can hide a difference; compared again as they are stored. */
+static bool
+is_inexact(const struct builder *b, uint16_t i)
+{
+    const struct target_column *c = &b->t->columns[i];
+    uint8_t use = b->s->use[i];
+    return (use & USE_MATCH) && !(use & (USE_NULL | USE_MATCH_SOURCE)) && !c->exact;
+}
+
+static void
+row_of_columns(struct builder *b)
+{
+    const char *separator = "";
+    for (uint16_t i = 0; i < b->s->len; i++) {
+        if (is_inexact(b, i)) {
+            buf_str(b->out, separator);
+            column(b, i);
+            separator = ", ";
+        }
+    }
+}
+
+static void
+row_of_parameters(struct builder *b, uint32_t parameter)
+{
+    const char *separator = "";
+    for (uint16_t i = 0; i < b->s->len; i++) {
+        uint8_t use = b->s->use[i];
+        parameter += (use & USE_MATCH) && !(use & USE_NULL);
+        if (is_inexact(b, i)) {
+            buf_printf(b->out, "%s$%u", separator, parameter);
+            separator = ", ";
+        }
+    }
+}
+
+/* The same bytes first. The casts keep the server from comparing column by column, for which each
+ * type would need such an operator of its own. `first` is the number before that of the first MATCH
+ * parameter. */
+static void
+order_text(struct builder *b, uint32_t first)
+{
+    bool needed = false;
+    for (uint16_t i = 0; i < b->s->len; i++) {
+        needed |= is_inexact(b, i);
+    }
+    if (!needed) {
+        return;
+    }
+    buf_str(b->out, " ORDER BY (ROW(");
+    row_of_columns(b);
+    buf_str(b->out, ")::record OPERATOR(pg_catalog.*=) ROW(");
+    row_of_parameters(b, first);
+    buf_str(b->out, ")::record) DESC");
+}
+
+static void
+pick_one(struct builder *b)
+{
+    uint32_t first = b->parameter;
+    buf_str(b->out, "(SELECT tableoid AS o, ctid AS c FROM ");
+    table_name(b->r, b->t->kind, b->out);
+    where_text(b);
+    order_text(b, first);
+    buf_str(b->out, " LIMIT 1) m WHERE d.tableoid = m.o AND d.ctid = m.c");
+}
+
+static void
+change_text(struct builder *b, const char *verb, const char *join)
+{
+    buf_str(b->out, verb);
+    table_name(b->r, b->t->kind, b->out);
+    buf_str(b->out, b->s->any_row ? " AS d" : "");
+    set_text(b);
+    if (b->s->any_row) {
+        buf_str(b->out, join);
+        pick_one(b);
+    } else {
+        where_text(b);
+    }
+}
+
+void
+sql_statement(
+    const struct relation *r, const struct target *t, const struct shape *s, struct buf *out)
+{
+    struct builder b = {.r = r, .t = t, .s = s, .out = out};
+    switch ((enum shape_op)s->op) {
+    case SHAPE_INSERT:
+        insert_text(&b);
+        break;
+    case SHAPE_UPDATE:
+        change_text(&b, "UPDATE ", " FROM ");
+        break;
+    case SHAPE_DELETE:
+        change_text(&b, "DELETE FROM ", " USING ");
+        break;
+    case SHAPE_PROBE:
+        buf_str(out, "SELECT FROM ");
+        table_name(r, t->kind, out);
+        where_text(&b);
+        buf_str(out, s->any_row ? " LIMIT 1" : "");
+        break;
+    }
+}
+
+void
+sql_parameter_types(
+    const struct relation *r, const struct target *t, const struct shape *s, uint32_t *types)
+{
+    uint32_t n = 0;
+    for (uint16_t i = 0; i < s->len; i++) {
+        if (s->use[i] & USE_SET) {
+            bool source = s->use[i] & USE_SET_SOURCE;
+            types[n++] = source ? r->columns[i].type_oid : t->columns[i].type_oid;
+        }
+    }
+    for (uint16_t i = 0; i < s->len; i++) {
+        if ((s->use[i] & USE_MATCH) && !(s->use[i] & USE_NULL)) {
+            bool source = s->use[i] & USE_MATCH_SOURCE;
+            types[n++] = source ? r->columns[i].type_oid : t->columns[i].type_oid;
+        }
+    }
+}
+
+void
+sql_truncate(const struct sql_table *tables, uint32_t len, bool cascade, bool restart_identity,
+    struct buf *out)
+{
+    for (uint32_t i = 0; i < len; i++) {
+        buf_str(out, i == 0 ? "TRUNCATE TABLE " : ", ");
+        table_name(tables[i].relation, tables[i].kind, out);
+    }
+    buf_str(out, restart_identity ? " RESTART IDENTITY" : "");
+    buf_str(out, cascade ? " CASCADE" : "");
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The text of the statements that change rows. Pure. Statements of a shape take their parameters in
+ * the order that shape.h defines.
+ *
+ * Room for later: runs of inserts may become COPY and runs of updates set-based statements. Both
+ * belong between apply.c and here, the sink's contract stays.
+ */
+#ifndef TG_SINKS_POSTGRES_SQL_H
+#define TG_SINKS_POSTGRES_SQL_H
+
+#include <stdint.h>
+
+#include "agent/base/buf.h"
+#include "agent/change/relation.h"
+#include "sinks/postgres/shape.h"
+#include "sinks/postgres/target.h"
+
+void sql_statement(
+    const struct relation *r, const struct target *t, const struct shape *s, struct buf *out);
+/* Type oids of the parameters: s->parameters of them. */
+void sql_parameter_types(
+    const struct relation *r, const struct target *t, const struct shape *s, uint32_t *types);
+
+struct sql_table {
+    const struct relation *relation;
+    char kind; /* pg_class.relkind on the target */
+};
+void sql_truncate(const struct sql_table *tables, uint32_t len, bool cascade, bool restart_identity,
+    struct buf *out);
+
+#endif

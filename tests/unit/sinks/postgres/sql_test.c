@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a change and a target table to the statement's text and parameter types.
+ */
+#include <string.h>
+
+#include "sinks/postgres/sql.h"
+#include "tests/lib/rows.h"
+#include "tests/lib/unit.h"
+
+enum { INT4 = 23, TEXT = 25, JSON = 114, NUMERIC = 1700, OWN = 20000 };
+
+static struct column columns[] = {
+    {"id", INT4, -1, true},
+    {"name", TEXT, -1, false},
+    {"doc", JSON, -1, false},
+};
+static struct target_column targets[3];
+static struct target target;
+static struct relation relation;
+static struct shape shape;
+static struct buf out;
+
+static int
+setup(void **state)
+{
+    (void)state;
+    relation = rows_relation(1, "public", "t", 'd', columns, 3);
+    targets[0] = (struct target_column){"id", INT4, "integer", "=", true, false, false, true};
+    targets[1] = (struct target_column){"name", TEXT, "text", "=", true, false, false, false};
+    targets[2] = (struct target_column){"doc", JSON, "json", NULL, false, false, false, false};
+    target = (struct target){.kind = 'r', .present = true, .has_unique = true, .columns = targets};
+    for (int i = 0; i < 3; i++) {
+        columns[i].key = i == 0;
+        columns[i].type_oid = targets[i].type_oid;
+    }
+    buf_init(&out, 65536);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    buf_done(&out);
+    rows_free();
+    return 0;
+}
+
+static void
+full_identity_without_unique_key(void)
+{
+    relation.identity = 'f';
+    for (int i = 0; i < 3; i++) {
+        columns[i].key = true;
+        targets[i].unique = false;
+    }
+    target.has_unique = false;
+}
+
+static const char *
+sql_of(struct change c)
+{
+    struct err err = ERR_INIT;
+    buf_reset(&out);
+    if (!shape_of(&c, &target, &shape, &err)) {
+        return "error";
+    }
+    sql_statement(&relation, &target, &shape, &out);
+    return buf_cstr(&out);
+}
+
+static void
+insert_names_every_column(void **state)
+{
+    (void)state;
+    assert_string_equal(sql_of(rows_insert(&relation, ROW("1", "a", NULL))),
+        "INSERT INTO \"public\".\"t\" (\"id\", \"name\", \"doc\") VALUES ($1, $2, $3)");
+}
+
+static void
+insert_leaves_out_generated_columns(void **state)
+{
+    (void)state;
+    targets[1].generated = true;
+    assert_string_equal(sql_of(rows_insert(&relation, ROW("1", "a", NULL))),
+        "INSERT INTO \"public\".\"t\" (\"id\", \"doc\") VALUES ($1, $2)");
+}
+
+static void
+insert_overrides_an_identity_that_is_always_generated(void **state)
+{
+    (void)state;
+    targets[0].always_identity = true;
+    assert_string_equal(sql_of(rows_insert(&relation, ROW("1", "a", NULL))),
+        "INSERT INTO \"public\".\"t\" (\"id\", \"name\", \"doc\") OVERRIDING SYSTEM VALUE"
+        " VALUES ($1, $2, $3)");
+}
+
+static void
+insert_without_columns_takes_defaults(void **state)
+{
+    (void)state;
+    targets[0].generated = targets[1].generated = targets[2].generated = true;
+    assert_string_equal(sql_of(rows_insert(&relation, ROW("1", "a", NULL))),
+        "INSERT INTO \"public\".\"t\" DEFAULT VALUES");
+}
+
+static void
+update_finds_the_row_by_its_key_and_does_not_set_it(void **state)
+{
+    (void)state;
+    assert_string_equal(sql_of(rows_update(&relation, ROW("1", "a", "{}"))),
+        "UPDATE ONLY \"public\".\"t\" SET \"name\" = $1, \"doc\" = $2 WHERE \"id\" = $3");
+}
+
+static void
+update_of_a_key_matches_the_old_one_and_sets_the_new_one(void **state)
+{
+    (void)state;
+    struct change c = rows_update_key(&relation, ROW("1", NULL, NULL), ROW("2", "a", "{}"));
+    assert_string_equal(sql_of(c),
+        "UPDATE ONLY \"public\".\"t\" SET \"id\" = $1, \"name\" = $2, \"doc\" = $3"
+        " WHERE \"id\" = $4");
+}
+
+static void
+update_leaves_out_values_that_were_not_sent(void **state)
+{
+    (void)state;
+    assert_string_equal(sql_of(rows_update(&relation, ROW("1", "a", ROW_UNCHANGED))),
+        "UPDATE ONLY \"public\".\"t\" SET \"name\" = $1 WHERE \"id\" = $2");
+}
+
+static void
+update_that_sets_nothing_looks_for_the_row(void **state)
+{
+    (void)state;
+    assert_string_equal(sql_of(rows_update(&relation, ROW("1", ROW_UNCHANGED, ROW_UNCHANGED))),
+        "SELECT FROM ONLY \"public\".\"t\" WHERE \"id\" = $1");
+}
+
+static void
+update_with_full_identity_goes_by_the_targets_unique_key(void **state)
+{
+    (void)state;
+    full_identity_without_unique_key();
+    target.has_unique = targets[0].unique = true;
+    struct change c = rows_update_full(&relation, ROW("1", "a", NULL), ROW("1", "b", NULL));
+    assert_string_equal(sql_of(c),
+        "UPDATE ONLY \"public\".\"t\" SET \"id\" = $1, \"name\" = $2, \"doc\" = $3"
+        " WHERE \"id\" = $4");
+}
+
+static void
+update_without_a_key_touches_one_of_the_rows_that_match(void **state)
+{
+    (void)state;
+    full_identity_without_unique_key();
+    struct change c = rows_update_full(&relation, ROW("1", NULL, NULL), ROW("1", "b", NULL));
+    assert_string_equal(sql_of(c),
+        "UPDATE ONLY \"public\".\"t\" AS d SET \"id\" = $1, \"name\" = $2, \"doc\" = $3 FROM"
+        " (SELECT tableoid AS o, ctid AS c FROM ONLY \"public\".\"t\" WHERE \"id\" = $4"
+        " AND \"name\" IS NULL AND \"doc\" IS NULL LIMIT 1) m"
+        " WHERE d.tableoid = m.o AND d.ctid = m.c");
+}
+
+static void
+delete_without_equality_compares_as_text_and_prefers_the_same_bytes(void **state)
+{
+    (void)state;
+    full_identity_without_unique_key();
+    assert_string_equal(sql_of(rows_delete_full(&relation, ROW("1", "a", "{}"))),
+        "DELETE FROM ONLY \"public\".\"t\" AS d USING (SELECT tableoid AS o, ctid AS c"
+        " FROM ONLY \"public\".\"t\" WHERE \"id\" = $1 AND \"name\" = $2"
+        " AND \"doc\"::text = $3::text ORDER BY (ROW(\"doc\")::record OPERATOR(pg_catalog.*=)"
+        " ROW($3)::record) DESC LIMIT 1) m WHERE d.tableoid = m.o AND d.ctid = m.c");
+}
+
+static void
+delete_on_a_partitioned_table_does_not_say_only(void **state)
+{
+    (void)state;
+    target.kind = 'p';
+    assert_string_equal(sql_of(rows_delete(&relation, ROW("1", NULL, NULL))),
+        "DELETE FROM \"public\".\"t\" WHERE \"id\" = $1");
+}
+
+static void
+names_are_quoted(void **state)
+{
+    (void)state;
+    relation.schema = "my \"s\"";
+    relation.name = "select";
+    assert_string_equal(sql_of(rows_delete(&relation, ROW("1", NULL, NULL))),
+        "DELETE FROM ONLY \"my \"\"s\"\"\".\"select\" WHERE \"id\" = $1");
+}
+
+static void
+operators_of_extensions_carry_their_schema(void **state)
+{
+    (void)state;
+    targets[0].equals = "OPERATOR(public.=)";
+    assert_string_equal(sql_of(rows_delete(&relation, ROW("1", NULL, NULL))),
+        "DELETE FROM ONLY \"public\".\"t\" WHERE \"id\" OPERATOR(public.=) $1");
+}
+
+static void
+an_always_identity_beside_the_key_is_matched_and_not_set(void **state)
+{
+    (void)state;
+    columns[1].type_oid = targets[1].type_oid = INT4;
+    targets[1].always_identity = true;
+    assert_string_equal(sql_of(rows_update(&relation, ROW("1", "7", "{}"))),
+        "UPDATE ONLY \"public\".\"t\" SET \"doc\" = $1 WHERE \"id\" = $2 AND \"name\" = $3");
+}
+
+static void
+an_always_identity_that_kept_its_value_is_not_set(void **state)
+{
+    (void)state;
+    full_identity_without_unique_key();
+    target.has_unique = targets[0].unique = targets[0].always_identity = true;
+    struct change c = rows_update_full(&relation, ROW("1", "a", NULL), ROW("1", "b", NULL));
+    assert_string_equal(sql_of(c),
+        "UPDATE ONLY \"public\".\"t\" SET \"name\" = $1, \"doc\" = $2 WHERE \"id\" = $3");
+}
+
+static void
+parameters_have_the_targets_types(void **state)
+{
+    (void)state;
+    targets[0].type_oid = NUMERIC;
+    sql_of(rows_update(&relation, ROW("1", "a", "{}")));
+    uint32_t types[3];
+    sql_parameter_types(&relation, &target, &shape, types);
+    assert_int_equal(shape.parameters, 3);
+    assert_int_equal(types[0], TEXT);
+    assert_int_equal(types[1], JSON);
+    assert_int_equal(types[2], NUMERIC);
+}
+
+static void
+a_binary_value_of_another_built_in_type_is_declared_as_it_is_and_cast(void **state)
+{
+    (void)state;
+    targets[0].type_oid = NUMERIC;
+    targets[0].type_name = "numeric";
+    struct tuple old = ROW("1", NULL, NULL);
+    rows_int4(old, 0, 1);
+    assert_string_equal(sql_of(rows_delete(&relation, old)),
+        "DELETE FROM ONLY \"public\".\"t\" WHERE \"id\" = $1::numeric");
+    uint32_t types[1];
+    sql_parameter_types(&relation, &target, &shape, types);
+    assert_int_equal(types[0], INT4);
+}
+
+static void
+truncate_names_all_tables(void **state)
+{
+    (void)state;
+    struct relation other = rows_relation(2, "public", "p", 'd', columns, 3);
+    struct sql_table tables[2] = {{&relation, 'r'}, {&other, 'p'}};
+    sql_truncate(tables, 2, true, true, &out);
+    assert_string_equal(buf_cstr(&out),
+        "TRUNCATE TABLE ONLY \"public\".\"t\", \"public\".\"p\" RESTART IDENTITY CASCADE");
+}
+
+static void
+truncate_is_plain_without_options(void **state)
+{
+    (void)state;
+    struct sql_table tables[1] = {{&relation, 'r'}};
+    sql_truncate(tables, 1, false, false, &out);
+    assert_string_equal(buf_cstr(&out), "TRUNCATE TABLE ONLY \"public\".\"t\"");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(insert_names_every_column),
+        T(insert_leaves_out_generated_columns),
+        T(insert_overrides_an_identity_that_is_always_generated),
+        T(insert_without_columns_takes_defaults),
+        T(update_finds_the_row_by_its_key_and_does_not_set_it),
+        T(update_of_a_key_matches_the_old_one_and_sets_the_new_one),
+        T(update_leaves_out_values_that_were_not_sent),
+        T(update_that_sets_nothing_looks_for_the_row),
+        T(update_with_full_identity_goes_by_the_targets_unique_key),
+        T(update_without_a_key_touches_one_of_the_rows_that_match),
+        T(delete_without_equality_compares_as_text_and_prefers_the_same_bytes),
+        T(delete_on_a_partitioned_table_does_not_say_only),
+        T(names_are_quoted),
+        T(operators_of_extensions_carry_their_schema),
+        T(an_always_identity_beside_the_key_is_matched_and_not_set),
+        T(an_always_identity_that_kept_its_value_is_not_set),
+        T(parameters_have_the_targets_types),
+        T(a_binary_value_of_another_built_in_type_is_declared_as_it_is_and_cast),
+        T(truncate_names_all_tables),
+        T(truncate_is_plain_without_options),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
