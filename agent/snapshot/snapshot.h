@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The bulk copy: schema before the data, tables by a pool of workers under one shared snapshot, indexes
- * and constraints behind each table's data, statistics at the end. Restartable at any moment: everything
- * done on the target is entered into the target's ledger (table tidegate.ledger) in the same transaction.
+ * The bulk copy: schema before the data, tables by a pool of workers under one shared snapshot,
+ * indexes and constraints behind each table's data, statistics at the end. Restartable at any
+ * moment: everything done on the target is entered into the target's ledger (table tidegate.ledger)
+ * in the same transaction.
  *
  * Locking: snapshot_progress from any thread; the rest from the thread that owns the object.
  */
 #ifndef TG_SNAPSHOT_SNAPSHOT_H
 #define TG_SNAPSHOT_SNAPSHOT_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "agent/base/clock.h"
 #include "agent/base/err.h"
 #include "agent/base/stop.h"
 #include "agent/change/table_filter.h"
-
-#include <stdbool.h>
-#include <stdint.h>
 
 struct store;
 struct snapshot;
@@ -32,8 +33,8 @@ struct snapshot_options {
     uint64_t split_above; /* heaps larger than this are copied in several parts, bytes */
     bool copy_schema;     /* false: the target's tables are there already */
     bool owner, grants;   /* carry ownership, privileges */
-    /* The apply session cannot set session_replication_role: foreign keys, triggers and rules that would
-     * fire on replicated rows wait for snapshot_finish. */
+    /* The apply session cannot set session_replication_role: foreign keys, triggers and rules that
+     * would fire on replicated rows wait for snapshot_finish. */
     bool defer_firing;
     int64_t timeout_us;
     const struct stop *stop;
@@ -49,24 +50,25 @@ struct snapshot_progress {
     bool paused;
 };
 
-bool snapshot_open(const struct snapshot_options *o, struct snapshot **out, struct err *err) must_use;
+bool snapshot_open(
+    const struct snapshot_options *o, struct snapshot **out, struct err *err) must_use;
 
-/* Brings every table of the store that is not READY to READY, blocking, with its own worker threads.
- * `exported` names a snapshot exported on the source whose consistent point is `sync` (the tables copied
- * now get it as their sync position); as soon as it was imported, imported(arg) is called, and whoever
- * exported it may let go. ERR_RECONNECT and ERR_RETRY: call again with a new snapshot; tables that are
- * COPIED or READY are not copied again. When no table is left to copy, `exported` may be NULL (indexes
- * and the rest are completed). */
-bool snapshot_run(struct snapshot *s, const char *exported, uint64_t sync, void (*imported)(void *arg),
-    void *arg, struct err *err) must_use;
+/* Brings every table of the store that is not READY to READY, blocking, with its own worker
+ * threads. `exported` names a snapshot exported on the source whose consistent point is `sync` (the
+ * tables copied now get it as their sync position); as soon as it was imported, imported(arg) is
+ * called, and whoever exported it may let go. ERR_RECONNECT and ERR_RETRY: call again with a new
+ * snapshot; tables that are COPIED or READY are not copied again. When no table is left to copy,
+ * `exported` may be NULL (indexes and the rest are completed). */
+bool snapshot_run(struct snapshot *s, const char *exported, uint64_t sync,
+    void (*imported)(void *arg), void *arg, struct err *err) must_use;
 /* True when a table is left to copy, so that snapshot_run needs a snapshot. */
 bool snapshot_needs_copy(struct snapshot *s, bool *needs, struct err *err) must_use;
 void snapshot_progress(const struct snapshot *s, struct snapshot_progress *out);
 void snapshot_pause(struct snapshot *s, bool pause); /* any thread; workers hold after their part */
 
-/* VALIDATEs the foreign keys and check constraints that are NOT VALID on the target and valid on the
- * source, one at a time, while changes stream. Constraints that do not hold are left as they are and
- * counted in *failed; each is named through report(). */
+/* VALIDATEs the foreign keys and check constraints that are NOT VALID on the target and valid on
+ * the source, one at a time, while changes stream. Constraints that do not hold are left as they
+ * are and counted in *failed; each is named through report(). */
 bool snapshot_validate(struct snapshot *s, const struct stop *stop,
     void (*report)(const char *line, void *arg), void *arg, uint32_t *failed,
     struct err *err) must_use;
@@ -74,8 +76,8 @@ bool snapshot_validate(struct snapshot *s, const struct stop *stop,
 /* At cutover, when the target has everything: sequences, and what defer_firing held back. */
 bool snapshot_finish(struct snapshot *s, struct err *err) must_use;
 /* After the target was opened: materialized views, validation of what is left. */
-bool snapshot_after_cutover(struct snapshot *s, void (*report)(const char *line, void *arg), void *arg,
-    struct err *err) must_use;
+bool snapshot_after_cutover(struct snapshot *s, void (*report)(const char *line, void *arg),
+    void *arg, struct err *err) must_use;
 
 void snapshot_free(struct snapshot *s); /* accepts NULL */
 

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An index worker takes what may be made now from the graph, makes it, and takes the next. What
+ * cannot be made for a reason that lies in the data (a foreign key that does not hold) is left for
+ * later and said.
+ */
+#include <string.h>
+
+#include "agent/base/arena.h"
+#include "agent/base/log.h"
+#include "agent/pg/query.h"
+#include "agent/snapshot/create.h"
+#include "agent/snapshot/ledger.h"
+#include "agent/snapshot/run.h"
+#include "agent/snapshot/session.h"
+
+#define FK_VIOLATION "23503"
+#define PARTITIONED_FK                                                                             \
+    180000 /* from this version on NOT VALID is allowed on partitioned tables                      \
+            */
+
+struct post_worker {
+    struct run *run;
+    enum post_stage stage;
+    char name[24];
+    struct create create;
+};
+
+static struct post_item *
+take(struct post_worker *w)
+{
+    struct run *r = w->run;
+    struct post_item *it = NULL;
+    pthread_mutex_lock(r->lock);
+    while (!stop_requested(&r->cancel)) {
+        if (!*r->paused) {
+            it = post_take(&r->post, w->stage, run_is_copied, r);
+            if (it || post_left(&r->post, w->stage) == 0) {
+                break;
+            }
+        }
+        pthread_cond_wait(r->changed, r->lock);
+    }
+    pthread_mutex_unlock(r->lock);
+    return it;
+}
+
+static void
+settle(struct post_worker *w, struct post_item *it, enum post_state state)
+{
+    struct run *r = w->run;
+    pthread_mutex_lock(r->lock);
+    post_settle(&r->post, it, state);
+    if (state == POST_SKIPPED) {
+        post_skip(&r->post, it);
+    }
+    const struct run_table *t = it->entry ? NULL : run_find_table(r, it->facts.relid);
+    pthread_cond_broadcast(r->changed);
+    pthread_mutex_unlock(r->lock);
+    if (t && !t->ready) {
+        atomic_fetch_add(&r->progress->tables_done, 1);
+    }
+    if (it->entry) {
+        atomic_fetch_add(&r->progress->indexes_done, 1);
+    }
+}
+
+static bool
+open_session(struct post_worker *w, struct err *err)
+{
+    if (w->create.target) {
+        return true;
+    }
+    if (!session_target(w->run->o, SESSION_INDEXES, NULL, &w->create.target, NULL, err)) {
+        return false;
+    }
+    tablespaces_free(&w->create.tablespaces);
+    return create_init(&w->create, err);
+}
+
+static void
+close_session(struct post_worker *w)
+{
+    PQfinish(w->create.target);
+    w->create.target = NULL;
+}
+
+static bool
+analyze(struct post_worker *w, const struct post_item *it, struct err *err)
+{
+    if (!it->sql || pg_exec_long(w->create.target, it->sql, it->sql, w->create.stop, err)) {
+        return true;
+    }
+    if (err->class == ERR_DATA || err->class == ERR_CONFIG) {
+        log_err(LOG_WARN, w->name, err); /* statistics are no reason to fail */
+        err_clear(err);
+        return true;
+    }
+    return false;
+}
+
+/* How a foreign key is added: *sql is NULL for its own text. False: not now, because tables on its
+ * two sides show different moments and the server would check it at once. */
+static bool
+choose_fk(const struct post_worker *w, const struct post_item *it, char **sql)
+{
+    *sql = NULL;
+    if (!it->facts.validated) {
+        return true;
+    }
+    if (it->facts.on_partitioned && PQserverVersion(w->create.target) < PARTITIONED_FK) {
+        return !w->run->mixed;
+    }
+    *sql = entry_not_valid(it->entry->sql);
+    return true;
+}
+
+static bool
+create(struct post_worker *w, struct post_item *it, bool again, enum post_state *state,
+    struct err *err)
+{
+    char *sql = NULL;
+    bool tolerated = false, there = false;
+    *state = POST_DONE;
+    if (again && !ledger_check(w->create.target, w->create.migration, it->key, &there, err)) {
+        return false;
+    }
+    if (there) {
+        return true;
+    }
+    if (it->stage == POST_FK && !choose_fk(w, it, &sql)) {
+        *state = POST_SKIPPED;
+        return true;
+    }
+    bool ok = create_entry(&w->create, it->entry, it->key, sql, &tolerated, err);
+    x_free(sql);
+    if (!ok && it->stage == POST_FK && strcmp(err->sqlstate, FK_VIOLATION) == 0) {
+        log_err(LOG_WARN, w->name, err);
+        err_clear(err);
+        ok = tolerated = true;
+    }
+    if (tolerated) {
+        *state = POST_SKIPPED;
+    }
+    return ok;
+}
+
+static bool
+work(struct post_worker *w, struct post_item *it)
+{
+    struct worker_retry retry = {0};
+    for (bool again = false;; again = true) {
+        struct err err = ERR_INIT;
+        enum post_state state = POST_DONE;
+        if (open_session(w, &err) &&
+            (it->entry ? create(w, it, again, &state, &err) : analyze(w, it, &err))) {
+            settle(w, it, state);
+            return true;
+        }
+        close_session(w);
+        if (!run_may_retry(w->run, &retry, w->name, &err)) {
+            run_fail(w->run, &err);
+            return false;
+        }
+    }
+}
+
+void
+post_main(void *worker)
+{
+    struct worker *given = worker;
+    struct run *r = given->run;
+    struct post_worker w = {
+        .run = r, .stage = given->stage, .create = {.migration = r->o->name, .stop = &r->cancel}};
+    snprintf(w.name, sizeof(w.name), "indexes %d", given->number);
+    struct post_item *it;
+    while ((it = take(&w)) != NULL && work(&w, it)) {
+    }
+    close_session(&w);
+    create_done(&w.create);
+    run_leave(r);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * synchronous_commit is on in every writer, whatever the target's default: a commit answered here
+ * is what the local store relies on when it says COPIED or READY.
+ */
+#include "agent/snapshot/session.h"
+
+#include <string.h>
+
+#include "agent/base/buf.h"
+#include "agent/pg/conn.h"
+#include "agent/pg/ident.h"
+#include "agent/pg/query.h"
+
+#define LEFTOVER_WAIT_US 30000000
+#define LEFTOVER_TICK_US 20000
+
+static void
+session_name(const struct snapshot_options *o, const char *role, char out[64])
+{
+    snprintf(out, 64, "tidegate %.40s %s", o->name, role);
+}
+
+static bool
+connect_as(const struct snapshot_options *o, const char *dsn, const char *role,
+    const char *encoding, PGconn **out, struct err *err)
+{
+    char name[64];
+    session_name(o, role, name);
+    struct pg_options p = {
+        .application_name = name, .encoding = encoding, .timeout_us = o->timeout_us};
+    return pg_connect(dsn, &p, out, err);
+}
+
+bool
+session_source(const struct snapshot_options *o, const char *role, PGconn **out, struct err *err)
+{
+    return connect_as(o, o->source_dsn, role, NULL, out, err) || err_wrap(err, "source");
+}
+
+bool
+session_reader(const struct snapshot_options *o, const char *role, const char *encoding,
+    const char *snapshot, PGconn **out, struct err *err)
+{
+    if (!connect_as(o, o->source_dsn, role, encoding, out, err)) {
+        return err_wrap(err, "source");
+    }
+    struct buf sql;
+    buf_init(&sql, 512);
+    buf_str(&sql, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
+    if (snapshot) {
+        buf_str(&sql, "; SET TRANSACTION SNAPSHOT ");
+        sql_literal(&sql, snapshot);
+    }
+    bool ok = pg_exec(*out, "source: use the shared snapshot", buf_cstr(&sql), err);
+    buf_done(&sql);
+    if (!ok) {
+        if (snapshot && err->class == ERR_DATA) {
+            err->class = ERR_RECONNECT;
+        }
+        PQfinish(*out);
+        *out = NULL;
+    }
+    return ok;
+}
+
+bool
+session_target(const struct snapshot_options *o, const char *role, const char *encoding,
+    PGconn **out, bool *replica, struct err *err)
+{
+    if (!connect_as(o, o->target_dsn, role, encoding, out, err)) {
+        return err_wrap(err, "target");
+    }
+    struct buf sql;
+    buf_init(&sql, 1024);
+    buf_str(&sql, "SET synchronous_commit = on; SET check_function_bodies = off;"
+                  "SET client_min_messages = warning;");
+    /* Enough for index builds to sort in memory what is worth it; a larger setting of the server's
+     * stays. */
+    buf_str(&sql, "SELECT pg_catalog.set_config('maintenance_work_mem', '256MB', false)"
+                  " FROM pg_catalog.pg_settings"
+                  " WHERE name = 'maintenance_work_mem' AND setting::int8 < 262144");
+    bool ok = pg_exec(*out, "target: prepare the session", buf_cstr(&sql), err);
+    buf_done(&sql);
+    if (!ok) {
+        PQfinish(*out);
+        *out = NULL;
+        return false;
+    }
+    struct err refused = ERR_INIT;
+    bool set = pg_exec(*out, "", "SET session_replication_role = replica", &refused);
+    if (replica) {
+        *replica = set;
+    }
+    if (!set && refused.class == ERR_RECONNECT) {
+        PQfinish(*out);
+        *out = NULL;
+        *err = refused;
+        return err_wrap(err, "target");
+    }
+    return true;
+}
+
+bool
+session_end_leftovers(const struct snapshot_options *o, PGconn *target, struct err *err)
+{
+    char copy[64], indexes[64], snapshot[64];
+    session_name(o, SESSION_COPY, copy);
+    session_name(o, SESSION_INDEXES, indexes);
+    session_name(o, SESSION_SNAPSHOT, snapshot);
+    const char *params[] = {copy, indexes, snapshot};
+    for (int64_t waited = 0;; waited += LEFTOVER_TICK_US) {
+        PGresult *res = NULL;
+        if (!pg_query(target, "target: end sessions of an earlier run",
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN"
+                " ($1, $2, $3) AND usename = current_user AND datname = current_database()"
+                " AND pid <> pg_backend_pid()",
+                3, params, &res, err)) {
+            return false;
+        }
+        int left = PQntuples(res);
+        PQclear(res);
+        if (left == 0) {
+            return true;
+        }
+        if (waited >= LEFTOVER_WAIT_US) {
+            return err_set(err, ERR_RETRY, "target: a session of an earlier run does not end");
+        }
+        if (o->stop && stop_sleep(o->stop, LEFTOVER_TICK_US)) {
+            return err_set(err, ERR_CANCELLED, "the copy was stopped");
+        }
+    }
+}

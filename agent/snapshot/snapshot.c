@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The object, and what happens to the target after the copy: each step opens its own sessions,
+ * reads from the ledger what is still missing, and can be called again.
+ */
+#include "agent/snapshot/snapshot.h"
+
+#include <string.h>
+
+#include "agent/base/arena.h"
+#include "agent/base/log.h"
+#include "agent/pg/catalog.h"
+#include "agent/snapshot/matviews.h"
+#include "agent/snapshot/pass.h"
+#include "agent/snapshot/pending.h"
+#include "agent/snapshot/sequences.h"
+#include "agent/snapshot/session.h"
+#include "agent/snapshot/validate.h"
+
+#define STAGE    "snapshot"
+#define JOBS_MAX 64
+
+bool
+snapshot_open(const struct snapshot_options *o, struct snapshot **out, struct err *err)
+{
+    (void)err;
+    struct snapshot *s = x_zalloc(sizeof(*s));
+    s->o = *o;
+    s->o.jobs = o->jobs < 1 ? 1 : o->jobs > JOBS_MAX ? JOBS_MAX : o->jobs;
+    s->o.index_jobs = o->index_jobs < 1 ? 1 : o->index_jobs > JOBS_MAX ? JOBS_MAX : o->index_jobs;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->changed, NULL);
+    *out = s;
+    return true;
+}
+
+void
+snapshot_free(struct snapshot *s)
+{
+    if (!s) {
+        return;
+    }
+    schema_free(&s->schema);
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->lock);
+    x_free(s);
+}
+
+void
+snapshot_progress(const struct snapshot *s, struct snapshot_progress *out)
+{
+    progress_read(&s->progress, clock_mono_us(s->o.clock), out);
+}
+
+void
+snapshot_pause(struct snapshot *s, bool pause)
+{
+    pthread_mutex_lock(&s->lock);
+    s->paused = pause;
+    atomic_store(&s->progress.paused, pause);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+bool
+snapshot_run(struct snapshot *s, const char *exported, uint64_t sync, void (*imported)(void *arg),
+    void *arg, struct err *err)
+{
+    return pass_run(s, exported, sync, imported, arg, err);
+}
+
+bool
+snapshot_needs_copy(struct snapshot *s, bool *needs, struct err *err)
+{
+    struct table_row *rows = NULL;
+    struct ledger ledger = {0};
+    PGconn *target = NULL;
+    size_t n = 0;
+    bool ok = session_target(&s->o, SESSION_SNAPSHOT, NULL, &target, NULL, err) &&
+              ledger_read(target, s->o.name, &ledger, err) &&
+              pass_read_rows(s, &ledger, &rows, &n, err);
+    *needs = false;
+    for (size_t i = 0; ok && i < n; i++) {
+        *needs = *needs || pass_is_unfinished(&rows[i]);
+    }
+    x_free(rows);
+    ledger_free(&ledger);
+    PQfinish(target);
+    return ok;
+}
+
+/* --- after the copy ------------------------------------------------------------------------- */
+
+/* Sessions and ledger of one of the steps below. */
+struct step {
+    struct snapshot *s;
+    PGconn *source, *target;
+    struct ledger ledger;
+    const struct stop *stop;
+};
+
+static bool
+step_open(struct step *t, struct snapshot *s, const struct stop *stop, struct err *err)
+{
+    *t = (struct step){.s = s, .stop = stop};
+    return session_target(&s->o, SESSION_SNAPSHOT, NULL, &t->target, NULL, err) &&
+           session_source(&s->o, SESSION_SNAPSHOT, &t->source, err) &&
+           ledger_read(t->target, s->o.name, &t->ledger, err);
+}
+
+static void
+step_close(struct step *t)
+{
+    PQfinish(t->source);
+    PQfinish(t->target);
+    ledger_free(&t->ledger);
+}
+
+static void
+log_line(const char *line, void *arg)
+{
+    (void)arg;
+    log_warn(STAGE, "%s", line);
+}
+
+/* Makes what the ledger does not name, up to the given stage. */
+static bool
+make_pending(struct step *t, enum post_stage last, void (*report)(const char *line, void *arg),
+    void *arg, uint32_t *failed, struct err *err)
+{
+    struct snapshot *s = t->s;
+    struct pg_tables tables = {0};
+    struct post post = {0};
+    struct create c = {.target = t->target, .migration = s->o.name, .stop = t->stop};
+    *failed = 0;
+    if (!s->o.copy_schema || ledger_has(&t->ledger, PENDING_NONE_ITEM)) {
+        return true;
+    }
+    bool ok = schema_load(&s->o, PQserverVersion(t->source), &s->schema, err) &&
+              (table_filter_is_all(&s->o.filter) ||
+                  pg_tables_read(t->source, &s->o.filter, &tables, err)) &&
+              pending_build(&s->o, t->source, &s->schema, &tables, false, &t->ledger, &post, err) &&
+              create_init(&c, err) && pending_make(&post, last, &c, report, arg, failed, err);
+    create_done(&c);
+    post_free(&post);
+    pg_tables_free(&tables);
+    return ok;
+}
+
+bool
+snapshot_validate(struct snapshot *s, const struct stop *stop,
+    void (*report)(const char *line, void *arg), void *arg, uint32_t *failed, struct err *err)
+{
+    struct step t;
+    uint32_t not_made = 0;
+    *failed = 0;
+    bool ok = step_open(&t, s, stop, err) &&
+              make_pending(&t, POST_LATE, report, arg, &not_made, err) &&
+              validate_constraints(t.source, t.target, stop, report, arg, failed, err);
+    *failed += not_made;
+    step_close(&t);
+    return ok;
+}
+
+bool
+snapshot_finish(struct snapshot *s, struct err *err)
+{
+    struct step t;
+    uint32_t count, failed;
+    bool ok = step_open(&t, s, s->o.stop, err) &&
+              sequences_carry(t.source, t.target, 0, &count, err) &&
+              make_pending(&t, POST_FINISH, log_line, NULL, &failed, err);
+    step_close(&t);
+    return ok;
+}
+
+bool
+snapshot_after_cutover(
+    struct snapshot *s, void (*report)(const char *line, void *arg), void *arg, struct err *err)
+{
+    struct step t;
+    uint32_t failed;
+    bool ok = step_open(&t, s, s->o.stop, err) &&
+              matviews_refresh(t.source, t.target, s->o.stop, report, arg, err) &&
+              make_pending(&t, POST_FINISH, report, arg, &failed, err) &&
+              validate_constraints(t.source, t.target, s->o.stop, report, arg, &failed, err);
+    step_close(&t);
+    return ok;
+}
