@@ -97,3 +97,86 @@ builddeps:
 .PHONY: test-unit
 test-unit: $(UNIT_BIN)
 	@tests/lib/run_unit.sh $(UNIT_BIN)
+
+# --- targets around the program ---------------------------------------------------------------------
+# Packages are looked up when this file is read, so a target that installs some starts make once more.
+
+AGAIN := $(MAKE) --no-print-directory
+PYTHON := /usr/bin/python3
+
+.PHONY: deps deps-build deps-test deps-lint
+deps: ## installs every Debian package that building, testing and linting need
+	@tests/lib/deps.sh build test lint
+deps-build:
+	@tests/lib/deps.sh build
+deps-test:
+	@tests/lib/deps.sh test
+deps-lint:
+	@tests/lib/deps.sh lint
+
+.PHONY: test test-e2e test-long test-crash
+test: ## installs what is missing, builds, runs unit and end-to-end tests
+	@$(AGAIN) deps-build deps-test
+	@$(AGAIN) -k test-unit test-e2e
+
+E2E = TIDEGATE_BIN=$(abspath $(BIN)) TIDEGATE_SAN=$(SAN) tests/e2e/run.sh
+test-e2e: tidegate ## end-to-end tests of every day; E2E_ARGS="-k sakila -x" picks some
+	@$(E2E) -m "not long" $(E2E_ARGS)
+test-long: tidegate ## the end-to-end tests that take longer
+	@$(E2E) -m long $(E2E_ARGS)
+test-crash: tidegate ## kill -9 at random moments, KILLS=40 times; SEED=N repeats a run
+	@TIDEGATE_KILLS=$(or $(KILLS),40) $(if $(SEED),TIDEGATE_SEED=$(SEED)) $(E2E) -rP -m crash $(E2E_ARGS)
+
+.PHONY: demo
+demo: ## installs what is missing, builds, moves a live database before your eyes
+	@$(AGAIN) deps-build deps-test
+	@$(AGAIN) tidegate
+	@tests/demo/demo.sh
+
+.PHONY: lint format docs man
+lint: ## includes, budgets, comments, format, generated pages, cppcheck, clang-tidy
+	@tests/lint/run.sh
+format: ## clang-format over all C files
+	@clang-format -i $(FORMAT_FILES)
+docs: tidegate ## writes the pages that are made from the option table
+	@TIDEGATE_BIN=$(BIN) tests/lint/stale_docs.sh --write
+MAN_SRC := $(sort $(wildcard agent/cli/*.[1-8].md config/*.[1-8].md))
+man: $(foreach page,$(MAN_SRC),build/man/$(basename $(notdir $(page)))) ## manual pages, by pandoc
+define man_rule
+build/man/$(basename $(notdir $(1))): $(1)
+	@mkdir -p build/man
+	pandoc -s -f markdown -t man -o $$@ $$<
+endef
+$(foreach page,$(MAN_SRC),$(eval $(call man_rule,$(page))))
+
+# Fuzzing: each tests/fuzz/fuzz_NAME.c is one target, its corpus is tests/fuzz/corpus/NAME.
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
+FUZZ_BUILD := CC=clang SAN=asan BUILD=build/fuzz CFLAGS=-fsanitize=fuzzer-no-link
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIB)
+	@$(CC) -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+.PHONY: fuzz-bins fuzz fuzz-short
+fuzz-bins: $(FUZZ_BIN)
+fuzz: ## fuzzes each target for SECONDS=60, finds are kept in build/fuzz
+	@$(AGAIN) $(FUZZ_BUILD) fuzz-bins
+	@tests/lib/run_fuzz.sh build/fuzz $(or $(SECONDS),60)
+fuzz-short: ## replays the corpora and fuzzes each target for 5 seconds
+	@$(AGAIN) $(FUZZ_BUILD) fuzz-bins
+	@tests/lib/run_fuzz.sh build/fuzz 5
+
+.PHONY: install uninstall clean help
+install: tidegate ## installs below PREFIX (/usr/local); manual pages when `make man` made them
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/tidegate
+	install -d $(DESTDIR)$(PREFIX)/share/doc/tidegate
+	$(BIN) config example > $(DESTDIR)$(PREFIX)/share/doc/tidegate/tidegate.yaml.example
+	for page in $(wildcard build/man/*.[1-8]); do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+uninstall: ## removes what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/tidegate
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/tidegate
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man[1-8]/tidegate.[1-8] $(DESTDIR)$(PREFIX)/share/man/man[1-8]/tidegate.yaml.[1-8]
+clean: ## removes what was built; fetched server binaries stay
+	rm -rf tidegate $(filter-out build/pg,$(wildcard build/*))
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | sort | awk -F'\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@echo "  variables    SAN=asan|tsan  CC=clang  WERROR=1  FAILPOINTS=1  PREFIX=  ONLY=\"agent/base ...\""

@@ -1,4 +1,6 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
 # Runs cmocka test programs, shows the output of those that fail, ends with "unit: N passed, N failed".
 passed=0 failed=0
 for t in "$@"; do

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cutover: what it promises, what it does when it cannot, what it leaves alone."""
+import json
+import time
+
+from lib.agent import downtime_ms
+from lib.proc import until
+
+
+def writable(world):
+    done = world.source.psql("insert into pgbench_history (tid) values (0)", world.db, check=False)
+    return done.returncode == 0
+
+
+def test_timeout_lifts_the_fence_and_streaming_goes_on(world):
+    world.pgbench()
+    agent = world.agent().start()
+    agent.streaming()
+    lock = world.hold(world.target, "begin; lock table pgbench_history in access exclusive mode")
+    assert writable(world)
+    done = agent.cmd("cutover", "--timeout", "3s", timeout=30)
+    assert done.returncode == 3, (done.returncode, done.stdout, done.stderr)
+    assert "hint" in (done.stdout + done.stderr).lower()
+    until(lambda: writable(world), 10, "writes on the source")
+    lock.stdin.close()
+    lock.wait(10)
+    agent.streaming()
+    agent.caught_up(timeout=20)
+    assert agent.running()
+    agent.cutover()
+    world.assert_equal()
+
+
+def test_kill_during_cutover_can_be_completed(world):
+    world.pgbench()
+    agent = world.agent().start()
+    agent.streaming()
+    lock = world.hold(world.target, "begin; lock table pgbench_history in access exclusive mode")
+    assert writable(world)
+    waiting = agent.cmd  # the command is cut together with the agent
+    import threading
+    result = {}
+    thread = threading.Thread(target=lambda: result.update(d=waiting("cutover", "--timeout", "30s")))
+    thread.start()
+    until(lambda: not writable(world), 15, "the fence")
+    agent.kill()
+    thread.join(30)
+    assert result["d"].returncode not in (0, None)
+    lock.stdin.close()
+    lock.wait(10)
+    agent.start()
+    agent.streaming()
+    agent.cutover()
+    world.assert_equal()
+
+
+def test_dry_run_changes_nothing(world):
+    world.pgbench()
+    writers = world.write(clients=2, rate=100)
+    agent = world.agent().start()
+    agent.streaming()
+    done = agent.cmd("cutover", "--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.strip()
+    time.sleep(0.5)
+    assert writers.running()
+    assert agent.status()["phase"] in ("streaming", "catchup")
+    agent.streaming()
+    agent.cutover()
+    world.assert_equal()
+
+
+def test_no_fence_leaves_the_source_writable(world):
+    world.pgbench()
+    agent = world.agent().start()
+    agent.streaming()
+    done = agent.cutover("--no-fence")
+    downtime_ms(done)
+    world.assert_equal()
+    assert writable(world)
+
+
+def test_report_as_json(world):
+    world.pgbench()
+    agent = world.agent().start()
+    agent.streaming()
+    report = json.loads(agent.cutover("--json").stdout)
+    assert any("downtime" in key for key in report), report
+
+
+def test_exempt_sessions_survive_the_fence(world):
+    world.pgbench()
+    agent = world.agent({"cutover": {"exempt": ["watcher"]}}).start()
+    agent.streaming()
+    watcher = world.hold(world.source, "set application_name = 'watcher'")
+    other = world.hold(world.source, "select 1")
+    agent.cutover()
+    for session, alive in ((watcher, True), (other, False)):
+        try:
+            session.stdin.write("select 'alive';\n")
+            session.stdin.close()
+            answered = "alive" in [line.strip() for line in session.stdout]
+        except BrokenPipeError:
+            answered = False
+        session.wait(10)
+        assert answered == alive
+    world.assert_equal()
+
+
+def test_sequences_continue_behind_the_source(world):
+    world.source.sql(
+        "create table s (id serial primary key, v text); insert into s (v) values ('a'), ('b');"
+        "create sequence alone start 100 increment 10; select nextval('alone')", world.db)
+    agent = world.agent().start()
+    agent.streaming()
+    world.source.sql("insert into s (v) select 'x' from generate_series(1, 100);"
+                     "select nextval('alone')", world.db)
+    agent.cutover()
+    world.assert_equal()
+    assert world.target.one("insert into s (v) values ('new') returning id", world.db) == "103"
+    assert world.target.one("select nextval('alone')", world.db) == "120"
