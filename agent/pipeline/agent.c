@@ -271,6 +271,7 @@ look_at_copy(struct agent *a, bool *copied, struct err *err)
     if (a->copy) {
         copy_job_state(a->copy, &s);
         a->constraints_failed = s.constraints_failed;
+        a->constraints_settled = s.settled;
     }
     pthread_mutex_unlock(&a->lock);
     *copied = s.copied;
@@ -371,7 +372,7 @@ reached(struct agent *a, const struct aim *aim)
 {
     switch (aim->until) {
     case UNTIL_COPIED:
-        return a->phase >= PHASE_CATCHUP;
+        return a->phase >= PHASE_CATCHUP && a->constraints_settled;
     case UNTIL_STREAMING:
         return a->phase >= PHASE_STREAMING;
     case UNTIL_LSN:

@@ -45,6 +45,7 @@ struct agent {
     struct capture *capture;
     struct probe *probe;
     struct copy_job *copy;
+    bool constraints_settled;    /* validation has ended */
     uint32_t constraints_failed; /* kept when the copy job is gone */
     struct table_sync sync;
     struct deliver *delivers[CONFIG_SINKS_MAX];

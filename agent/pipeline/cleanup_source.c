@@ -156,7 +156,7 @@ static bool
 identity_before(struct store *store, uint32_t oid, const char **word, struct err *err)
 {
     char key[64], *value = NULL;
-    snprintf(key, sizeof key, "identity_before_%u", oid);
+    snprintf(key, sizeof key, STORE_IDENTITY_BEFORE "%u", oid);
     if (!store_get(store, key, &value, err)) {
         return false;
     }

@@ -102,7 +102,7 @@ validate(struct copy_job *j)
         log_err(LOG_WARN, STAGE, &err);
     }
     pthread_mutex_lock(&j->lock);
-    j->state.validated = ok;
+    j->state.settled = ok || err.class != ERR_CANCELLED;
     j->state.constraints_failed = failed;
     pthread_mutex_unlock(&j->lock);
 }

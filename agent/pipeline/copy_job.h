@@ -29,9 +29,9 @@ struct copy_job_options {
 };
 
 struct copy_job_state {
-    bool copied; /* everything is READY */
-    bool validated;
-    bool failed; /* ended for good, `error` says why */
+    bool copied;  /* everything is READY */
+    bool settled; /* the validation has ended, whatever it found */
+    bool failed;  /* ended for good, `error` says why */
     uint32_t constraints_failed;
     struct err error;
 };

@@ -133,16 +133,30 @@ alter_identity(PGconn *conn, const struct pg_table *t, struct err *err)
     return ok;
 }
 
+/* What it was before us, for cleanup and for the target; an interrupted attempt's note stays. */
 static bool
-alter_identities(
-    const struct config *config, PGconn *conn, const struct pg_tables *tables, struct err *err)
+remember_identity(struct store *store, const struct pg_table *t, struct err *err)
+{
+    char key[48], letter[2] = {t->identity, 0}, *noted = NULL;
+    snprintf(key, sizeof(key), STORE_IDENTITY_BEFORE "%u", t->oid);
+    if (!store_get(store, key, &noted, err)) {
+        return false;
+    }
+    bool ok = noted || store_set(store, key, letter, err);
+    x_free(noted);
+    return ok;
+}
+
+static bool
+alter_identities(const struct config *config, struct store *store, PGconn *conn,
+    const struct pg_tables *tables, struct err *err)
 {
     for (size_t i = 0; i < tables->len; i++) {
         const struct pg_table *t = &tables->items[i];
         if (!needs_full_identity(config, t)) {
             continue;
         }
-        if (!alter_identity(conn, t, err)) {
+        if (!remember_identity(store, t, err) || !alter_identity(conn, t, err)) {
             return false;
         }
         log_info(STAGE, "table %s.%s has no key: REPLICA IDENTITY FULL until cleanup", t->schema,
@@ -200,7 +214,7 @@ prepare(const struct config *config, struct store *store, PGconn *conn, struct e
     }
     bool ok = remember_source(store, &server, err) && remember_tables(config, store, &tables, err);
     FAILPOINT("setup.remembered");
-    ok = ok && alter_identities(config, conn, &tables, err) &&
+    ok = ok && alter_identities(config, store, conn, &tables, err) &&
          pg_publication_drop(conn, config->source.publication, err) &&
          pg_slot_drop(conn, config->source.slot, err) &&
          create_publication(config, conn, &tables, err);

@@ -33,6 +33,10 @@ bool store_get_u64(
     struct store *s, const char *key, uint64_t *out, bool *found, struct err *err) must_use;
 bool store_set_u64(struct store *s, const char *key, uint64_t value, struct err *err) must_use;
 
+/* Key of a table's replica identity before tidegate changed it, with the table's oid behind it; the
+ * value is the letter of pg_class.relreplident. */
+#define STORE_IDENTITY_BEFORE "identity_before_"
+
 /* State of a table; all of them are durable.
  *
  *   PENDING -> COPYING -> COPIED -> READY

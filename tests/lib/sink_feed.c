@@ -18,8 +18,8 @@ must(struct feed *f, bool ok)
 void
 feed_open(struct feed *f, const struct sink_params *p, uint64_t start)
 {
-    *f = (struct feed){0};
-    must(f, sink_find("postgresql")->open(p, start, &f->sink, &f->resume, &f->err));
+    *f = (struct feed){.ops = f->ops};
+    must(f, f->ops->open(p, start, &f->sink, &f->resume, &f->err));
 }
 
 void

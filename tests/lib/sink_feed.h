@@ -8,6 +8,7 @@
 #include "sinks/sink.h"
 
 struct feed {
+    const struct sink_ops *ops; /* of feed_open; set by the test */
     struct sink *sink;
     uint64_t resume;
     uint64_t position; /* of the transaction open or ended last */
@@ -15,7 +16,8 @@ struct feed {
     struct err err; /* of the call that failed */
 };
 
-/* Opens with groups of one transaction; the functions below fail the test when the sink fails. */
+/* All functions fail the test when the sink fails. Names no sink, so that every test program links.
+ */
 void feed_open(struct feed *f, const struct sink_params *p, uint64_t start);
 void feed_close(struct feed *f); /* accepts a closed one */
 

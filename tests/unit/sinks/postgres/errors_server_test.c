@@ -6,103 +6,23 @@
 #include <poll.h>
 #include <stdio.h>
 
-#include "tests/lib/pg_server.h"
-#include "tests/lib/rows.h"
-#include "tests/lib/sink_feed.h"
-#include "tests/lib/unit.h"
+#include "tests/lib/sink_fixture.h"
 
 enum { INT4 = 23, TEXT = 25 };
 
-static struct pg_server server;
-static PGconn *db;
-static struct feed feed;
-static struct sink_params params;
 static struct column pair[] = {{"id", INT4, -1, true}, {"v", TEXT, -1, false}};
 static struct relation t;
 
 static int
-start_server(void **state)
-{
-    (void)state;
-    if (pg_server_start(&server, NULL)) {
-        db = pg_server_connect(&server, NULL);
-    }
-    return 0;
-}
-
-static int
-stop_server(void **state)
-{
-    (void)state;
-    PQfinish(db);
-    pg_server_stop(&server);
-    return 0;
-}
-
-static void
-wait_for_sessions(void)
-{
-    while (strcmp(pg_get(db, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE"
-                             " 'tidegate%'"),
-               "0") != 0) {
-        poll(NULL, 0, 2);
-    }
-}
-
-static int
 setup(void **state)
 {
-    (void)state;
-    if (!db) {
-        return 0;
-    }
-    pg_do(db, "DROP SCHEMA IF EXISTS a CASCADE; DROP SCHEMA IF EXISTS tidegate CASCADE;"
-              "CREATE SCHEMA a; CREATE TABLE a.t (id int PRIMARY KEY, v text);"
-              "SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin");
-    params = (struct sink_params){.name = "test",
-        .dsn = server.dsn,
-        .origin = "tidegate_test",
-        .group_transactions = 1,
-        .group_bytes = 1 << 20,
-        .inflight_bytes = 1 << 18,
-        .timeout_us = 30000000};
-    t = rows_relation(1, "a", "t", 'd', pair, 2);
-    feed = (struct feed){0};
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    feed_close(&feed);
-    rows_free();
+    fixture_setup(state);
+    feed.ops = sink_find("postgresql");
     if (db) {
-        wait_for_sessions();
+        pg_do(db, "CREATE TABLE a.t (id int PRIMARY KEY, v text)");
     }
+    t = rows_relation(1, "a", "t", 'd', pair, 2);
     return 0;
-}
-
-#define NEEDS_SERVER()                                                                             \
-    do {                                                                                           \
-        (void)state;                                                                               \
-        if (!db) {                                                                                 \
-            skip();                                                                                \
-        }                                                                                          \
-    } while (0)
-
-static void
-expect(const char *sql, const char *value)
-{
-    assert_string_equal(pg_get(db, sql), value);
-}
-
-static void
-reopen(uint64_t start)
-{
-    feed_close(&feed);
-    wait_for_sessions();
-    feed_open(&feed, &params, start);
 }
 
 static struct change
@@ -135,7 +55,7 @@ a_transaction_that_missed_a_row_is_not_committed(void **state)
     struct change c = {.kind = CHANGE_COMMIT, .position = {0x3000, 0}};
     struct sink_progress p;
     assert_false(sink_apply(feed.sink, &c, &feed.err) && sink_sync(feed.sink, &p, &feed.err));
-    reopen(0x1000);
+    fixture_reopen(0x1000);
     assert_int_equal(feed.resume, 0x2000);
     expect("SELECT string_agg(id::text, ' ') FROM a.t", "1");
 }
@@ -166,7 +86,7 @@ transactions_before_the_failing_one_stay(void **state)
     feed_open(&feed, &params, 0x1000);
     feed_one(&feed, 0x2000, insert("1"));
     feed_fails(&feed, 0x3000, insert("1"));
-    reopen(0x1000);
+    fixture_reopen(0x1000);
     assert_int_equal(feed.resume, 0x2000);
 }
 
@@ -242,7 +162,7 @@ an_ended_session_asks_for_a_new_one(void **state)
     feed_open(&feed, &params, 0x1000);
     pg_do(db, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
               " WHERE application_name = 'tidegate sink test'");
-    wait_for_sessions();
+    fixture_wait_for_sessions();
     struct sink_progress p;
     bool ok =
         sink_poll(feed.sink, 1000, &p, &feed.err) && sink_poll(feed.sink, 1000, &p, &feed.err);
@@ -287,7 +207,7 @@ it_commits_with_an_isolation_of_its_own(void **state)
     expect("SELECT count(*) FROM a.t", "1");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int
 main(void)
@@ -307,5 +227,5 @@ main(void)
         T(changes_outside_of_a_transaction_are_refused),
         T(it_commits_with_an_isolation_of_its_own),
     };
-    return cmocka_run_group_tests(tests, start_server, stop_server);
+    return cmocka_run_group_tests(tests, fixture_start, fixture_stop);
 }

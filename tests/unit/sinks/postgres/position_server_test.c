@@ -7,39 +7,37 @@
 #include <stdio.h>
 
 #include "sinks/postgres/origin.h"
-#include "tests/lib/pg_server.h"
-#include "tests/lib/rows.h"
-#include "tests/lib/sink_feed.h"
-#include "tests/lib/unit.h"
+#include "tests/lib/sink_fixture.h"
 
 enum { INT4 = 23, TEXT = 25 };
 
-static struct pg_server server;
-static PGconn *db;
-static struct feed feed;
-static struct sink_params params;
 static char plain_dsn[200];
 static struct column pair[] = {{"id", INT4, -1, true}, {"v", TEXT, -1, false}};
 static struct relation t;
 
 static int
-start_server(void **state)
+start(void **state)
 {
-    (void)state;
-    if (pg_server_start(&server, NULL)) {
-        db = pg_server_connect(&server, NULL);
-        pg_do(db, "CREATE ROLE plain LOGIN; CREATE ROLE maker LOGIN; CREATE ROLE owner LOGIN;"
+    fixture_start(state);
+    if (db) {
+        pg_do(db, "CREATE ROLE plain LOGIN; CREATE ROLE maker LOGIN;"
                   "GRANT CREATE ON DATABASE postgres TO maker");
     }
     return 0;
 }
 
 static int
-stop_server(void **state)
+setup(void **state)
 {
-    (void)state;
-    PQfinish(db);
-    pg_server_stop(&server);
+    fixture_setup(state);
+    feed.ops = sink_find("postgresql");
+    if (db) {
+        pg_do(db, "CREATE TABLE a.t (id int PRIMARY KEY, v text);"
+                  "GRANT USAGE ON SCHEMA a TO plain, maker; GRANT ALL ON a.t TO plain, maker");
+    }
+    snprintf(
+        plain_dsn, sizeof plain_dsn, "host=%s port=5432 dbname=postgres user=maker", server.dir);
+    t = rows_relation(1, "a", "t", 'd', pair, 2);
     return 0;
 }
 
@@ -47,75 +45,6 @@ static bool
 origin_holds_position(void)
 {
     return PQserverVersion(db) < 160000;
-}
-
-static void
-wait_for_sessions(void)
-{
-    while (strcmp(pg_get(db, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE"
-                             " 'tidegate%'"),
-               "0") != 0) {
-        poll(NULL, 0, 2);
-    }
-}
-
-static int
-setup(void **state)
-{
-    (void)state;
-    if (!db) {
-        return 0;
-    }
-    pg_do(db, "DROP SCHEMA IF EXISTS a CASCADE; DROP SCHEMA IF EXISTS tidegate CASCADE;"
-              "CREATE SCHEMA a; CREATE TABLE a.t (id int PRIMARY KEY, v text);"
-              "GRANT USAGE ON SCHEMA a TO plain, maker; GRANT ALL ON a.t TO plain, maker;"
-              "SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin");
-    params = (struct sink_params){.name = "test",
-        .dsn = server.dsn,
-        .origin = "tidegate_test",
-        .group_transactions = 1,
-        .group_bytes = 1 << 20,
-        .inflight_bytes = 1 << 18,
-        .timeout_us = 30000000};
-    snprintf(
-        plain_dsn, sizeof plain_dsn, "host=%s port=5432 dbname=postgres user=maker", server.dir);
-    t = rows_relation(1, "a", "t", 'd', pair, 2);
-    feed = (struct feed){0};
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    feed_close(&feed);
-    rows_free();
-    if (db) {
-        wait_for_sessions();
-    }
-    return 0;
-}
-
-#define NEEDS_SERVER()                                                                             \
-    do {                                                                                           \
-        (void)state;                                                                               \
-        if (!db) {                                                                                 \
-            skip();                                                                                \
-        }                                                                                          \
-    } while (0)
-
-static void
-expect(const char *sql, const char *value)
-{
-    assert_string_equal(pg_get(db, sql), value);
-}
-
-static void
-reopen(uint64_t start)
-{
-    feed_close(&feed);
-    wait_for_sessions();
-    feed_open(&feed, &params, start);
 }
 
 static struct change
@@ -130,7 +59,7 @@ without_a_position_of_its_own_it_starts_where_the_copy_began(void **state)
     NEEDS_SERVER();
     feed_open(&feed, &params, 0x1000);
     assert_int_equal(feed.resume, 0x1000);
-    reopen(0x1234);
+    fixture_reopen(0x1234);
     assert_int_equal(feed.resume, 0x1234);
 }
 
@@ -142,7 +71,7 @@ it_resumes_behind_the_last_commit(void **state)
     feed_one(&feed, 0x2000, insert("1"));
     feed_one(&feed, 0x3000, insert("2"));
     feed_sync(&feed);
-    reopen(0x1000);
+    fixture_reopen(0x1000);
     assert_int_equal(feed.resume, 0x3000);
     expect("SELECT coalesce(max(remote_lsn), '0/0') FROM pg_replication_origin_status",
         origin_holds_position() ? "0/3000" : "0/0");
@@ -157,7 +86,7 @@ a_transaction_that_was_not_committed_leaves_nothing(void **state)
     feed_begin(&feed, 0x3000);
     feed_row(&feed, insert("2"));
     assert_true(sink_flush(feed.sink, &feed.err));
-    reopen(0x1000);
+    fixture_reopen(0x1000);
     assert_int_equal(feed.resume, 0x2000);
     expect("SELECT string_agg(id::text, ' ') FROM a.t", "1");
 }
@@ -246,7 +175,7 @@ marks_and_empty_transactions_move_the_position(void **state)
     assert_int_equal(p.transactions, 1);
     assert_int_equal(p.durable, 0x1000);
     assert_int_equal(feed_sync(&feed).durable, 0x2000);
-    reopen(0x1000);
+    fixture_reopen(0x1000);
     assert_int_equal(feed.resume, 0x2000);
 }
 
@@ -283,7 +212,7 @@ crash_after_sync(void)
               sink_poll(feed.sink, 1000, &p, &feed.err);
     assert_false(ok);
     assert_int_equal(feed.err.class, ERR_RECONNECT);
-    reopen(0x1000);
+    fixture_reopen(0x1000);
     assert_int_equal(feed.resume, 0x2800);
     expect("SELECT count(*) FROM a.t", "1");
 }
@@ -354,7 +283,7 @@ a_cut_behind_held_back_transactions_ends_after_a_few_sessions(void **state)
     while (!feed_with_a_cut(feed.resume)) {
         assert_int_equal(feed.err.class, ERR_RECONNECT);
         uint64_t before = feed.resume;
-        reopen(0x1000);
+        fixture_reopen(0x1000);
         assert_true(feed.resume > before);
         sessions++;
     }
@@ -392,7 +321,7 @@ a_role_without_origins_keeps_its_position_in_a_table(void **state)
     assert_int_equal(feed_sync(&feed).durable, 0x3000);
     expect("SELECT origin || ' ' || position || ' ' || commit_time FROM tidegate.progress",
         "tidegate_test 0/3000 2023-11-14 22:13:20+00");
-    reopen(0x1000);
+    fixture_reopen(0x1000);
     assert_int_equal(feed.resume, 0x3000);
     expect("SELECT count(*) FROM pg_replication_origin", "0");
 }
@@ -459,7 +388,7 @@ granted_origin_functions_are_used(void **state)
     feed_sync(&feed);
     expect("SELECT remote_lsn FROM pg_replication_origin_status", "0/2000");
     feed_close(&feed);
-    wait_for_sessions();
+    fixture_wait_for_sessions();
     pg_do(db, "REVOKE EXECUTE ON FUNCTION pg_replication_origin_xact_setup(pg_lsn, timestamptz)"
               " FROM maker");
     struct err err = ERR_INIT;
@@ -477,7 +406,7 @@ a_position_in_the_table_counts_when_origins_come_later(void **state)
     feed_one(&feed, 0x2000, insert("1"));
     feed_sync(&feed);
     params.dsn = server.dsn;
-    reopen(0x1000);
+    fixture_reopen(0x1000);
     assert_int_equal(feed.resume, 0x2000);
 }
 
@@ -494,7 +423,7 @@ a_session_that_ends_before_its_commit_does_not_move_the_position(void **state)
     assert_true(sink_flush(feed.sink, &feed.err));
     pg_do(db, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
               " WHERE application_name = 'tidegate sink test'; COMMIT");
-    reopen(0x1000);
+    fixture_reopen(0x1000);
     assert_int_equal(feed.resume, 0x2000);
 }
 
@@ -510,13 +439,13 @@ a_position_moves_with_the_rights_and_is_never_left_behind(void **state)
     feed_one(&feed, 0x2000, insert("1"));
     feed_sync(&feed);
     params.dsn = server.dsn;
-    reopen(0x1000);
+    fixture_reopen(0x1000);
     expect("SELECT remote_lsn FROM pg_replication_origin_status", "0/2000");
     expect("SELECT count(*) FROM tidegate.progress", "0");
     feed_one(&feed, 0x3000, insert("2"));
     feed_sync(&feed);
     feed_close(&feed);
-    wait_for_sessions();
+    fixture_wait_for_sessions();
     params.dsn = plain_dsn;
     struct err err = ERR_INIT;
     assert_false(sink_find("postgresql")->open(&params, 0, &feed.sink, &feed.resume, &err));
@@ -530,9 +459,9 @@ forget_removes_origin_and_table(void **state)
     params.dsn = plain_dsn;
     feed_open(&feed, &params, 0x1000);
     params.dsn = server.dsn;
-    reopen(0x1000);
+    fixture_reopen(0x1000);
     feed_close(&feed);
-    wait_for_sessions();
+    fixture_wait_for_sessions();
     bool existed;
     assert_true(origin_forget(db, "tidegate_test", &existed, &feed.err));
     assert_true(existed);
@@ -542,7 +471,7 @@ forget_removes_origin_and_table(void **state)
     assert_false(existed);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int
 main(void)
@@ -572,5 +501,5 @@ main(void)
         T(forget_removes_origin_and_table),
         T(a_position_in_the_table_survives_a_crash_of_the_target),
     };
-    return cmocka_run_group_tests(tests, start_server, stop_server);
+    return cmocka_run_group_tests(tests, start, fixture_stop);
 }

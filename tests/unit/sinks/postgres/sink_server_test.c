@@ -2,90 +2,27 @@
  *
  * Rows of every kind against a real server. Skipped when none is installed.
  */
-#include "tests/lib/pg_server.h"
-#include "tests/lib/rows.h"
-#include "tests/lib/sink_feed.h"
-#include "tests/lib/unit.h"
+#include "tests/lib/sink_fixture.h"
 
 enum { INT4 = 23, TEXT = 25, JSON = 114, POINT = 600, NUMERIC = 1700, OWN = 20000 };
 
-static struct pg_server server;
-static PGconn *db;
-static struct feed feed;
-static struct sink_params params;
 static uint32_t next_relation = 100;
-
-static int
-start_server(void **state)
-{
-    (void)state;
-    if (pg_server_start(&server, NULL)) {
-        db = pg_server_connect(&server, NULL);
-        params = (struct sink_params){.name = "test",
-            .dsn = server.dsn,
-            .origin = "tidegate_rows",
-            .group_transactions = 10,
-            .group_bytes = 1 << 20,
-            .inflight_bytes = 1 << 18,
-            .timeout_us = 30000000};
-    }
-    return 0;
-}
-
-static int
-stop_server(void **state)
-{
-    (void)state;
-    PQfinish(db);
-    pg_server_stop(&server);
-    return 0;
-}
 
 static int
 setup(void **state)
 {
-    (void)state;
-    if (!db) {
-        return 0;
-    }
-    pg_do(db, "DROP SCHEMA IF EXISTS a, tidegate CASCADE; CREATE SCHEMA a;"
-              "SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin");
-    feed_open(&feed, &params, 0x1000);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    feed_close(&feed);
-    rows_free();
-    /* The next test drops the origin, which the session must have let go. */
-    while (db && strcmp(pg_get(db, "SELECT count(*) FROM pg_stat_activity WHERE application_name"
-                                   " LIKE 'tidegate%'"),
-                     "0") != 0) {
+    fixture_setup(state);
+    feed.ops = sink_find("postgresql");
+    if (db) {
+        feed_open(&feed, &params, 0x1000);
     }
     return 0;
 }
-
-#define NEEDS_SERVER()                                                                             \
-    do {                                                                                           \
-        (void)state;                                                                               \
-        if (!db) {                                                                                 \
-            skip();                                                                                \
-        }                                                                                          \
-    } while (0)
 
 static struct relation
 table(const char *name, char identity, struct column *columns, uint16_t len)
 {
     return rows_relation(next_relation++, "a", name, identity, columns, len);
-}
-
-static void
-expect(const char *sql, const char *value)
-{
-    assert_string_equal(pg_get(db, sql), value);
 }
 
 static struct column pair[] = {{"id", INT4, -1, true}, {"v", TEXT, -1, false}};
@@ -492,7 +429,7 @@ a_row_that_a_trigger_takes_away_is_an_error(void **state)
         feed.err.text, "apply insert a.t key (id=1) at 0/1FF8+1: row was not stored");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int
 main(void)
@@ -521,5 +458,5 @@ main(void)
         T(triggers_and_foreign_keys_do_not_interfere),
         T(a_row_that_a_trigger_takes_away_is_an_error),
     };
-    return cmocka_run_group_tests(tests, start_server, stop_server);
+    return cmocka_run_group_tests(tests, fixture_start, fixture_stop);
 }
