@@ -124,8 +124,10 @@ test-e2e: tidegate ## end-to-end tests of every day; E2E_ARGS="-k sakila -x" pic
 	@$(E2E) -m "not long" $(E2E_ARGS)
 test-long: tidegate ## the end-to-end tests that take longer
 	@$(E2E) -m long $(E2E_ARGS)
-test-crash: tidegate ## kill -9 at random moments, KILLS=40 times; SEED=N repeats a run
-	@TIDEGATE_KILLS=$(or $(KILLS),40) $(if $(SEED),TIDEGATE_SEED=$(SEED)) $(E2E) -rP -m crash $(E2E_ARGS)
+test-crash: tidegate ## kill -9 at every named point, and KILLS=40 times at random (SEED=N repeats)
+	@$(AGAIN) FAILPOINTS=1 BUILD=build/failpoints build/failpoints/tidegate
+	@TIDEGATE_FAILPOINT_BIN=$(abspath build/failpoints/tidegate) TIDEGATE_KILLS=$(or $(KILLS),40) \
+		$(if $(SEED),TIDEGATE_SEED=$(SEED)) $(E2E) -m crash $(E2E_ARGS)
 
 .PHONY: demo
 demo: ## installs what is missing, builds, moves a live database before your eyes

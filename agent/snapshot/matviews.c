@@ -42,23 +42,22 @@ exists(PGconn *target, const char *quoted, bool *there, struct err *err)
 }
 
 static bool
-refresh(PGconn *target, const char *quoted, const struct stop *stop,
-    void (*report)(const char *line, void *arg), void *arg, struct err *err)
+refresh(PGconn *target, const char *quoted, const struct stop *stop, struct reporter *report,
+    struct err *err)
 {
     char *sql = x_printf("REFRESH MATERIALIZED VIEW %s", quoted);
     bool ok = pg_exec_long(target, sql, sql, stop, err);
     x_free(sql);
     if (!ok && (err->class == ERR_DATA || err->class == ERR_CONFIG)) {
-        report(err->text, arg);
-        err_clear(err);
+        reporter_take(report, err);
         return true;
     }
     return ok;
 }
 
 bool
-matviews_refresh(PGconn *source, PGconn *target, const struct stop *stop,
-    void (*report)(const char *line, void *arg), void *arg, struct err *err)
+matviews_refresh(PGconn *source, PGconn *target, const struct stop *stop, struct reporter *report,
+    struct err *err)
 {
     PGresult *res = NULL;
     if (!pg_query(source, "source: list materialized views", list_sql, 0, NULL, &res, err)) {
@@ -71,7 +70,7 @@ matviews_refresh(PGconn *source, PGconn *target, const struct stop *stop,
         buf_init(&name, 4096);
         sql_qualified(&name, pg_str(res, i, 0), pg_str(res, i, 1));
         ok = exists(target, buf_cstr(&name), &there, err) &&
-             (!there || refresh(target, buf_cstr(&name), stop, report, arg, err));
+             (!there || refresh(target, buf_cstr(&name), stop, report, err));
         buf_done(&name);
     }
     PQclear(res);

@@ -11,10 +11,11 @@
 
 #include "agent/base/err.h"
 #include "agent/base/stop.h"
+#include "agent/snapshot/reporter.h"
 
 /* Refreshes those that are populated on the source and exist on the target, each after those it
- * reads. One that fails is named through report(); the others go on. */
+ * reads. One that fails is named to the reporter; the others go on. */
 bool matviews_refresh(PGconn *source, PGconn *target, const struct stop *stop,
-    void (*report)(const char *line, void *arg), void *arg, struct err *err) must_use;
+    struct reporter *report, struct err *err) must_use;
 
 #endif

@@ -252,6 +252,8 @@ prepare(
     struct snapshot *s = p->s;
     struct run *r = &p->run;
     bool objects = false;
+    const struct pending_input pending = {
+        .o = &s->o, .schema = &s->schema, .tables = &r->info, .done = &p->ledger, .analyze = true};
     if (!session_target(&s->o, SESSION_SNAPSHOT, NULL, &p->target, NULL, err) ||
         !session_end_leftovers(&s->o, p->target, err) || !ledger_ensure(p->target, err) ||
         !ledger_read(p->target, s->o.name, &p->ledger, err) || !read_tables(p, err)) {
@@ -273,7 +275,7 @@ prepare(
     if (s->o.copy_schema && !make_schema(p, err)) {
         return false;
     }
-    if (!pending_build(&s->o, p->keeper, &s->schema, &r->info, true, &p->ledger, &r->post, err) ||
+    if (!pending_build(&pending, p->keeper, &r->post, err) ||
         !large_objects_exist(p->keeper, &objects, err)) {
         return false;
     }
@@ -419,7 +421,7 @@ late_entries(struct pass *p, struct err *err)
 {
     struct snapshot *s = p->s;
     struct create c = {.migration = s->o.name, .stop = s->o.stop};
-    uint32_t failed;
+    struct reporter report = {.line = log_line};
     set_step(s, STEP_TRIGGERS);
     /* Foreign keys that were left are for snapshot_validate: not again here. */
     for (size_t i = 0; i < p->run.post.len; i++) {
@@ -430,13 +432,13 @@ late_entries(struct pass *p, struct err *err)
     }
     bool ok = session_target(&s->o, SESSION_SNAPSHOT, NULL, &p->target, NULL, err);
     c.target = p->target;
-    ok = ok && create_init(&c, err) &&
-         pending_make(&p->run.post, POST_LATE, &c, log_line, NULL, &failed, err);
+    ok = ok && create_init(&c, err) && pending_make(&p->run.post, POST_LATE, &c, &report, err);
     create_done(&c);
     return ok;
 }
 
-/* NOTHING stays NOTHING; every other identity that had to be changed was a default one without key. */
+/* NOTHING stays NOTHING; every other identity that had to be changed was a default one without key.
+ */
 static bool
 identity_before(struct pass *p, uint32_t oid, const char **word, struct err *err)
 {
@@ -484,9 +486,10 @@ carry_rest(struct pass *p, struct err *err)
     struct snapshot *s = p->s;
     PGconn *source = NULL;
     uint32_t count;
+    struct reporter report = {.line = log_line};
     set_step(s, STEP_FINISH);
     bool ok = session_source(&s->o, SESSION_SNAPSHOT, &source, err) &&
-              matviews_refresh(source, p->target, s->o.stop, log_line, NULL, err);
+              matviews_refresh(source, p->target, s->o.stop, &report, err);
     if (ok && !sequences_carry(source, p->target, 0, &count, err)) {
         /* Missing ones can still be made before the cutover, which will insist. */
         ok = err->class == ERR_DATA && !err->sqlstate[0];

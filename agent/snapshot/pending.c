@@ -56,26 +56,29 @@ post_tables(const struct pg_tables *tables)
 }
 
 bool
-pending_build(const struct snapshot_options *o, PGconn *source, const struct schema *schema,
-    const struct pg_tables *tables, bool analyze, const struct ledger *done, struct post *out,
-    struct err *err)
+pending_build(const struct pending_input *in, PGconn *source, struct post *out, struct err *err)
 {
     struct post_facts *facts = NULL;
-    if (!facts_read(source, &schema->behind, &facts, err)) {
+    if (!facts_read(source, &in->schema->behind, &facts, err)) {
         return false;
     }
-    struct post_table *list = post_tables(tables);
-    post_build(out, &schema->before, &schema->behind, facts, list, analyze ? tables->len : 0,
-        o->defer_firing);
-    mark(out, o, tables, done);
+    struct post_table *list = post_tables(in->tables);
+    struct post_input input = {.before = &in->schema->before,
+        .behind = &in->schema->behind,
+        .facts = facts,
+        .tables = list,
+        .tables_len = in->analyze ? in->tables->len : 0,
+        .defer_firing = in->o->defer_firing};
+    post_build(out, &input);
+    mark(out, in->o, in->tables, in->done);
     x_free(list);
     x_free(facts);
     return true;
 }
 
 static bool
-make_one(struct post *p, struct post_item *it, struct create *c,
-    void (*report)(const char *line, void *arg), void *arg, uint32_t *failed, struct err *err)
+make_one(struct post *p, struct post_item *it, struct create *c, struct reporter *report,
+    struct err *err)
 {
     bool tolerated = false, fk = strcmp(it->entry->type, "FK CONSTRAINT") == 0;
     char *sql = NULL;
@@ -86,9 +89,7 @@ make_one(struct post *p, struct post_item *it, struct create *c,
     bool ok = create_entry(c, it->entry, it->key, sql, &tolerated, err);
     x_free(sql);
     if (!ok && fk && strcmp(err->sqlstate, FK_VIOLATION) == 0) {
-        report(err->text, arg);
-        err_clear(err);
-        (*failed)++;
+        reporter_take(report, err);
         ok = tolerated = true;
     }
     if (ok && tolerated) {
@@ -100,15 +101,14 @@ make_one(struct post *p, struct post_item *it, struct create *c,
 }
 
 bool
-pending_make(struct post *p, enum post_stage last, struct create *c,
-    void (*report)(const char *line, void *arg), void *arg, uint32_t *failed, struct err *err)
+pending_make(struct post *p, enum post_stage last, struct create *c, struct reporter *report,
+    struct err *err)
 {
-    *failed = 0;
     for (int stage = POST_TABLE; stage <= (int)last; stage++) {
         for (size_t i = 0; i < p->len; i++) {
             struct post_item *it = &p->items[i];
             if ((int)it->stage == stage && it->state == POST_WAITING && it->entry &&
-                !make_one(p, it, c, report, arg, failed, err)) {
+                !make_one(p, it, c, report, err)) {
                 return false;
             }
         }

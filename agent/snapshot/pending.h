@@ -15,22 +15,26 @@
 #include "agent/snapshot/create.h"
 #include "agent/snapshot/ledger.h"
 #include "agent/snapshot/post.h"
+#include "agent/snapshot/reporter.h"
 #include "agent/snapshot/schema.h"
 #include "agent/snapshot/snapshot.h"
 
 #define PENDING_NONE_ITEM "post *" /* everything is made, what waits for the cutover too */
 
-/* `tables` are those that the filter means; ANALYZE items are added for them when `analyze`. The
- * schema may be an empty one. */
-bool pending_build(const struct snapshot_options *o, PGconn *source, const struct schema *schema,
-    const struct pg_tables *tables, bool analyze, const struct ledger *done, struct post *out,
-    struct err *err) must_use;
+/* Borrowed. */
+struct pending_input {
+    const struct snapshot_options *o;
+    const struct schema *schema;    /* may be an empty one */
+    const struct pg_tables *tables; /* that the filter means */
+    const struct ledger *done;
+    bool analyze; /* adds an ANALYZE for each table */
+};
+bool pending_build(
+    const struct pending_input *in, PGconn *source, struct post *out, struct err *err) must_use;
 
 /* Makes, one after the other, all entries that wait in stages up to `last`. A foreign key goes in
- * as NOT VALID where that is possible; one that does not hold is named through report() and left.
- */
-bool pending_make(struct post *p, enum post_stage last, struct create *c,
-    void (*report)(const char *line, void *arg), void *arg, uint32_t *failed,
+ * as NOT VALID where that is possible; one that does not hold is named to the reporter and left. */
+bool pending_make(struct post *p, enum post_stage last, struct create *c, struct reporter *report,
     struct err *err) must_use;
 
 #endif

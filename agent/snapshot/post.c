@@ -273,15 +273,15 @@ set_order(struct post *p, const struct post_table *tables, size_t n)
 }
 
 static void
-add_entries(struct post *p, const struct toc *before, const struct toc *behind,
-    const struct post_facts *facts, bool defer_firing)
+add_entries(struct post *p, const struct post_input *in)
 {
+    const struct toc *before = in->before, *behind = in->behind;
     for (size_t i = 0; i < behind->len; i++) {
-        add_entry(p, &behind->items[i], &facts[i], defer_firing);
+        add_entry(p, &behind->items[i], &in->facts[i], in->defer_firing);
     }
     for (size_t i = 0; i < before->len; i++) {
         if (type_is(&before->items[i], "ACL")) {
-            add_entry(p, &before->items[i], NULL, defer_firing);
+            add_entry(p, &before->items[i], NULL, in->defer_firing);
         }
     }
     struct by_id *ids = x_zalloc((p->len + 1) * sizeof(*ids));
@@ -298,21 +298,20 @@ add_entries(struct post *p, const struct toc *before, const struct toc *behind,
 }
 
 void
-post_build(struct post *p, const struct toc *before, const struct toc *behind,
-    const struct post_facts *facts, const struct post_table *tables, size_t tables_len,
-    bool defer_firing)
+post_build(struct post *p, const struct post_input *in)
 {
     memset(p, 0, sizeof(*p));
-    p->items = x_zalloc((before->len + behind->len + tables_len + 1) * sizeof(*p->items));
-    add_entries(p, before, behind, facts, defer_firing);
+    size_t most = in->before->len + in->behind->len + in->tables_len;
+    p->items = x_zalloc((most + 1) * sizeof(*p->items));
+    add_entries(p, in);
     size_t entries = p->len, pairs;
     struct by_id *items = by_table(p, entries, &pairs);
-    for (size_t i = 0; i < tables_len; i++) {
-        add_table(p, &tables[i], items, pairs);
+    for (size_t i = 0; i < in->tables_len; i++) {
+        add_table(p, &in->tables[i], items, pairs);
     }
     x_free(items);
-    add_tree_deps(p, entries, tables, tables_len);
-    set_order(p, tables, tables_len);
+    add_tree_deps(p, entries, in->tables, in->tables_len);
+    set_order(p, in->tables, in->tables_len);
 }
 
 void

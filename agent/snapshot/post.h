@@ -67,12 +67,15 @@ struct post_table {
     uint64_t bytes;
 };
 
-/* Makes items of all entries of `behind`, of the privileges among those of `before`, and one
- * ANALYZE for each table. `facts` has one element for each entry of `behind`. Everything stays
- * borrowed. */
-void post_build(struct post *p, const struct toc *before, const struct toc *behind,
-    const struct post_facts *facts, const struct post_table *tables, size_t tables_len,
-    bool defer_firing);
+/* Everything is borrowed. */
+struct post_input {
+    const struct toc *before, *behind; /* of `before` only privileges are taken */
+    const struct post_facts *facts;    /* one for each entry of `behind` */
+    const struct post_table *tables;   /* one ANALYZE is added for each */
+    size_t tables_len;
+    bool defer_firing;
+};
+void post_build(struct post *p, const struct post_input *in);
 void post_free(struct post *p); /* accepts an all-zero one */
 
 /* The next item of the stage that may begin now, marked as RUNNING; NULL: none now. `copied` says

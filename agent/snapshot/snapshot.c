@@ -125,22 +125,22 @@ log_line(const char *line, void *arg)
 
 /* Makes what the ledger does not name, up to the given stage. */
 static bool
-make_pending(struct step *t, enum post_stage last, void (*report)(const char *line, void *arg),
-    void *arg, uint32_t *failed, struct err *err)
+make_pending(struct step *t, enum post_stage last, struct reporter *report, struct err *err)
 {
     struct snapshot *s = t->s;
     struct pg_tables tables = {0};
     struct post post = {0};
     struct create c = {.target = t->target, .migration = s->o.name, .stop = t->stop};
-    *failed = 0;
+    const struct pending_input in = {
+        .o = &s->o, .schema = &s->schema, .tables = &tables, .done = &t->ledger};
     if (!s->o.copy_schema || ledger_has(&t->ledger, PENDING_NONE_ITEM)) {
         return true;
     }
     bool ok = schema_load(&s->o, PQserverVersion(t->source), &s->schema, err) &&
               (table_filter_is_all(&s->o.filter) ||
                   pg_tables_read(t->source, &s->o.filter, &tables, err)) &&
-              pending_build(&s->o, t->source, &s->schema, &tables, false, &t->ledger, &post, err) &&
-              create_init(&c, err) && pending_make(&post, last, &c, report, arg, failed, err);
+              pending_build(&in, t->source, &post, err) && create_init(&c, err) &&
+              pending_make(&post, last, &c, report, err);
     create_done(&c);
     post_free(&post);
     pg_tables_free(&tables);
@@ -152,12 +152,10 @@ snapshot_validate(struct snapshot *s, const struct stop *stop,
     void (*report)(const char *line, void *arg), void *arg, uint32_t *failed, struct err *err)
 {
     struct step t;
-    uint32_t not_made = 0;
-    *failed = 0;
-    bool ok = step_open(&t, s, stop, err) &&
-              make_pending(&t, POST_LATE, report, arg, &not_made, err) &&
-              validate_constraints(t.source, t.target, stop, report, arg, failed, err);
-    *failed += not_made;
+    struct reporter r = {.line = report, .arg = arg};
+    bool ok = step_open(&t, s, stop, err) && make_pending(&t, POST_LATE, &r, err) &&
+              validate_constraints(t.source, t.target, stop, &r, err);
+    *failed = r.failed;
     step_close(&t);
     return ok;
 }
@@ -166,10 +164,11 @@ bool
 snapshot_finish(struct snapshot *s, struct err *err)
 {
     struct step t;
-    uint32_t count, failed;
+    uint32_t count;
+    struct reporter r = {.line = log_line};
     bool ok = step_open(&t, s, s->o.stop, err) &&
               sequences_carry(t.source, t.target, 0, &count, err) &&
-              make_pending(&t, POST_FINISH, log_line, NULL, &failed, err);
+              make_pending(&t, POST_FINISH, &r, err);
     step_close(&t);
     return ok;
 }
@@ -179,11 +178,11 @@ snapshot_after_cutover(
     struct snapshot *s, void (*report)(const char *line, void *arg), void *arg, struct err *err)
 {
     struct step t;
-    uint32_t failed;
+    struct reporter r = {.line = report, .arg = arg};
     bool ok = step_open(&t, s, s->o.stop, err) &&
-              matviews_refresh(t.source, t.target, s->o.stop, report, arg, err) &&
-              make_pending(&t, POST_FINISH, report, arg, &failed, err) &&
-              validate_constraints(t.source, t.target, s->o.stop, report, arg, &failed, err);
+              matviews_refresh(t.source, t.target, s->o.stop, &r, err) &&
+              make_pending(&t, POST_FINISH, &r, err) &&
+              validate_constraints(t.source, t.target, s->o.stop, &r, err);
     step_close(&t);
     return ok;
 }

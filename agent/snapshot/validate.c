@@ -56,10 +56,9 @@ validate_one(
 
 bool
 validate_constraints(PGconn *source, PGconn *target, const struct stop *stop,
-    void (*report)(const char *line, void *arg), void *arg, uint32_t *failed, struct err *err)
+    struct reporter *report, struct err *err)
 {
     PGresult *list = NULL;
-    *failed = 0;
     if (!pg_query(
             target, "target: list constraints that are not valid", open_sql, 0, NULL, &list, err)) {
         return false;
@@ -75,9 +74,7 @@ validate_constraints(PGconn *source, PGconn *target, const struct stop *stop,
          * end. */
         ok = err->class == ERR_DATA || err->class == ERR_CONFIG;
         if (ok) {
-            report(err->text, arg);
-            err_clear(err);
-            (*failed)++;
+            reporter_take(report, err);
         }
     }
     PQclear(list);

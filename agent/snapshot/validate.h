@@ -11,11 +11,11 @@
 
 #include "agent/base/err.h"
 #include "agent/base/stop.h"
+#include "agent/snapshot/reporter.h"
 
 /* Foreign keys and checks that are not valid on the target and valid on the source, one at a time.
- * One that does not hold is left, named through report() and counted. */
+ * One that does not hold is left, named to the reporter. */
 bool validate_constraints(PGconn *source, PGconn *target, const struct stop *stop,
-    void (*report)(const char *line, void *arg), void *arg, uint32_t *failed,
-    struct err *err) must_use;
+    struct reporter *report, struct err *err) must_use;
 
 #endif

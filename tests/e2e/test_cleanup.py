@@ -26,8 +26,8 @@ def leftovers(world):
     return out
 
 
-def cleanup(world, agent):
-    said = agent.cmd("cleanup", "--yes")
+def cleanup(world, agent, *args):
+    said = agent.cmd("cleanup", "--yes", *args)
     assert said.returncode == 0, said.stdout + said.stderr
     assert leftovers(world) == []
     assert not os.path.exists(os.path.join(agent.dir, "state.db"))
@@ -51,7 +51,11 @@ def test_after_a_cutover(world):
     agent = world.agent().start()
     agent.streaming()
     agent.cutover()
-    cleanup(world, agent)
+    # The database that was left stays closed to writers until the operator opens it.
+    done = agent.cmd("cleanup", "--yes")
+    assert done.returncode == 0 and "--lift-fence" in done.stdout
+    assert [line for line in leftovers(world) if "settings" not in line] == []
+    cleanup(world, agent, "--lift-fence")
     # The migrated data stays.
     assert world.target.one("select count(*) from pgbench_accounts", world.db) == "100000"
 

@@ -140,7 +140,7 @@ def test_data_directory_of_another_migration(world):
     other = world.agent({"dir": agent.dir})
     code = other.run(timeout=30)
     assert code in (1, 2)
-    assert_clear_error(other.err())
+    assert_clear_error(other.err(), agent.name)  # it says whose directory this is
 
 
 def test_other_source_behind_the_same_directory(world, make_server):

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 at every named point of the program: after each durable step, before each acknowledgement.
+
+Needs a program with the points compiled in, named by TIDEGATE_FAILPOINT_BIN; `make test-crash` builds it.
+"""
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from lib import paths
+
+PROGRAM = os.environ.get("TIDEGATE_FAILPOINT_BIN")
+# These stand where a run without accident does not come: they are reached by starting over after one.
+AFTER_A_CRASH = {"spool.recovered", "spool.truncated"}
+
+pytestmark = [
+    pytest.mark.crash,
+    pytest.mark.skipif(not PROGRAM, reason="needs the program of `make test-crash`"),
+]
+
+
+def points():
+    found = set()
+    for folder in ("agent", "decoders", "sinks", "config"):
+        for where, _, names in os.walk(os.path.join(paths.TOP, folder)):
+            for name in names:
+                if name.endswith(".c"):
+                    with open(os.path.join(where, name)) as f:
+                        found.update(re.findall(r'\bFAILPOINT\("([^"]+)"\)', f.read()))
+    return sorted(found)
+
+
+class Died(Exception):
+    """The agent was killed at its point."""
+
+
+def alive(agent):
+    code = agent.process.poll()
+    if code == -signal.SIGKILL:
+        raise Died
+    assert code in (None, 0), agent.err()[-3000:]
+    return code is None
+
+
+def attempt(agent, command, goal):
+    """Repeats a command until `goal` holds for its result or the agent ended."""
+    end = time.monotonic() + 60
+    while alive(agent):
+        done = agent.cmd(*command)
+        alive(agent)
+        if goal(done):
+            return
+        assert time.monotonic() < end, (command, done.stdout, done.stderr, agent.err()[-3000:])
+        time.sleep(0.1)
+
+
+def drive(world, agent, spec):
+    """One run to the end of the migration, or to the point where it is killed (Died)."""
+    agent.start(env={"TIDEGATE_FAILPOINTS": spec} if spec else {})
+    attempt(agent, ("wait", "--phase", "streaming", "--timeout", "30s"), lambda d: d.returncode == 0)
+    # Enough for several segments, so that sealing and retiring happen.
+    world.source.psql("update pgbench_accounts set abalance = abalance + 1 where aid <= 8000", world.db,
+                      check=False)
+    attempt(agent, ("wait", "--caught-up", "--timeout", "30s"), lambda d: d.returncode == 0)
+    attempt(agent, ("cutover", "--timeout", "30s"), lambda d: d.returncode == 0)
+    if alive(agent):
+        agent.process.wait(20)
+    alive(agent)
+
+
+@pytest.mark.parametrize("point", points() if PROGRAM else [])
+def test_kill_at(point, world, monkeypatch):
+    monkeypatch.setenv("TIDEGATE_BIN", PROGRAM)
+    world.pgbench()
+    world.source.sql("create table a (id serial primary key, v text);"
+                     "create table b (id serial primary key, a integer references a);"
+                     "insert into a (v) select g from generate_series(1, 3000) g;"
+                     "insert into b (a) select g from generate_series(1, 3000) g", world.db)
+    world.write(clients=2, rate=150)
+    agent = world.agent({"spool": {"segment_size": "1MiB"}, "copy": {"split_above": "4MiB"}})
+    # The first and the second time the point is reached, then in a row; then to the end.
+    kills = 0
+    specs = [f"{point}=kill:1", f"{point}=kill:2", f"{point}=kill:5", ""]
+    if point in AFTER_A_CRASH:
+        agent.start()
+        agent.streaming()
+        agent.kill()
+    for spec in specs:
+        try:
+            drive(world, agent, spec)
+            break
+        except Died:
+            kills += 1
+    else:
+        pytest.fail("never came to an end")
+    assert kills > 0 or point in AFTER_A_CRASH, "the point was not reached"
+    world.assert_equal()
