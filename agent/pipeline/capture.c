@@ -123,8 +123,14 @@ append(struct capture *c, const struct record *rec, struct err *err)
             return false;
         }
         if (!blocked) {
-            log_msg(LOG_WARN, STAGE,
-                "the spool has no room, the source keeps its changes meanwhile: %s", err->text);
+            struct err why = *err;
+            if (!why.hint[0]) {
+                err_hint(&why,
+                    "free space on the disk of the spool, or raise spool.max_size; nothing is "
+                    "lost meanwhile, but the source's WAL grows");
+            }
+            err_wrap(&why, "the spool has no room, the source keeps its changes meanwhile");
+            log_err(LOG_WARN, STAGE, &why);
             blocked = true;
         }
         if (!wait_for_room(c, err)) {

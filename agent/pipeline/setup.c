@@ -41,13 +41,14 @@ connect_source(const struct config *config, PGconn **out, struct err *err)
 }
 
 static bool
-remember_source(struct store *store, const struct pg_server *server, struct err *err)
+remember_source(const struct config *config, struct store *store, const struct pg_server *server,
+    struct err *err)
 {
     char id[32];
     snprintf(id, sizeof(id), "%llu", (unsigned long long)server->system_id);
-    const char *keys[] = {"source_system_id", "source_database", "setup"};
-    const char *values[] = {id, server->database, "started"};
-    return store_set_many(store, keys, values, 3, err);
+    const char *keys[] = {"name", "source_system_id", "source_database", "setup"};
+    const char *values[] = {config->name, id, server->database, "started"};
+    return store_set_many(store, keys, values, 4, err);
 }
 
 static bool
@@ -212,7 +213,8 @@ prepare(const struct config *config, struct store *store, PGconn *conn, struct e
     if (!pg_server_read(conn, &server, err) || !pg_tables_read(conn, &filter, &tables, err)) {
         return false;
     }
-    bool ok = remember_source(store, &server, err) && remember_tables(config, store, &tables, err);
+    bool ok = remember_source(config, store, &server, err) &&
+              remember_tables(config, store, &tables, err);
     FAILPOINT("setup.remembered");
     ok = ok && alter_identities(config, store, conn, &tables, err) &&
          pg_publication_drop(conn, config->source.publication, err) &&
@@ -253,6 +255,25 @@ setup_source(
     return true;
 }
 
+/* The name is in the names of slot, publication and origin: another one would look for others. */
+static bool
+same_name(const struct config *config, struct store *store, struct err *err)
+{
+    char *name = NULL;
+    if (!store_get(store, "name", &name, err)) {
+        return false;
+    }
+    bool same = !name || strcmp(name, config->name) == 0;
+    if (!same) {
+        err_set(err, ERR_CONFIG,
+            "the data directory '%s' belongs to migration '%s', and the configuration names '%s'",
+            config->dir, name, config->name);
+        err_hint(err, "use another --dir for another migration, or the name of before");
+    }
+    x_free(name);
+    return same;
+}
+
 static bool
 same_source(struct store *store, const struct pg_server *server, struct err *err)
 {
@@ -286,8 +307,8 @@ setup_check_source(
 {
     PGconn *conn = NULL;
     struct pg_server server;
-    bool ok = connect_source(config, &conn, err) && pg_server_read(conn, &server, err) &&
-              same_source(store, &server, err);
+    bool ok = same_name(config, store, err) && connect_source(config, &conn, err) &&
+              pg_server_read(conn, &server, err) && same_source(store, &server, err);
     PQfinish(conn);
     if (ok) {
         *feed_id = server.system_id;

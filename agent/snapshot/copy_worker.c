@@ -20,6 +20,7 @@
 #include "agent/snapshot/ledger.h"
 #include "agent/snapshot/run.h"
 #include "agent/snapshot/session.h"
+#include "agent/snapshot/source_hold.h"
 
 struct task {
     struct run_table *table; /* NULL: the large objects */
@@ -183,6 +184,7 @@ describe(struct copy_worker *w, struct err *err)
      * one. */
     struct table_copy found = t->copy;
     if (!table_copy_describe(&found, &w->copier, err)) {
+        table_copy_done(&found);
         return false;
     }
     pthread_mutex_lock(w->run->lock);
@@ -250,15 +252,34 @@ was_committed(struct copy_worker *w, bool *committed, struct err *err)
     return ledger_check(w->copier.target, w->run->o->name, item, committed, err);
 }
 
+/* *moved: nothing was copied, the table has to wait for another snapshot. */
 static bool
-copy_data(struct copy_worker *w, uint64_t *rows, struct err *err)
+copy_data(struct copy_worker *w, uint64_t *rows, bool *moved, struct err *err)
 {
     const struct run_table *t = w->task.table;
     const struct plan_part *p = &w->run->plan.parts[w->task.part];
     count_begin(w);
+    if (!source_hold(w->copier.source, t->copy.table, w->copier.stop, moved, err)) {
+        return false;
+    }
     /* After a failure the counts stay until it is known whether a lost answer was a yes. */
-    return t->parts > 1 ? table_copy_part(&t->copy, &w->copier, p->from, p->to, rows, err)
-                        : table_copy_whole(&t->copy, &w->copier, rows, err);
+    bool ok =
+        *moved || (t->parts > 1 ? table_copy_part(&t->copy, &w->copier, p->from, p->to, rows, err)
+                                : table_copy_whole(&t->copy, &w->copier, rows, err));
+    return ok && source_let_go(w->copier.source, err);
+}
+
+static void
+part_moved(struct copy_worker *w)
+{
+    struct run *r = w->run;
+    struct run_table *t = w->task.table;
+    pthread_mutex_lock(r->lock);
+    r->part_state[w->task.part] = PART_DONE;
+    t->moved = true;
+    w->task.last = --t->parts_left == 0;
+    pthread_mutex_unlock(r->lock);
+    w->task.data_done = true;
 }
 
 static void
@@ -275,47 +296,69 @@ part_done(struct copy_worker *w, uint64_t rows)
     w->task.data_done = true;
 }
 
+/* Its data is there, or it is left for another snapshot. */
 static void
 table_done(struct copy_worker *w)
 {
     struct run *r = w->run;
+    struct run_table *t = w->task.table;
     pthread_mutex_lock(r->lock);
-    w->task.table->copied = true;
+    t->copied = !t->moved;
+    r->set_aside += t->moved;
     bool all = --r->tables_left == 0 && r->large_objects == PART_DONE;
     pthread_cond_broadcast(r->changed);
     pthread_mutex_unlock(r->lock);
+    if (t->moved) {
+        log_info(w->stage,
+            "'%s.%s' was truncated or rewritten since the snapshot: copied again later",
+            t->row.schema, t->row.name);
+    }
     if (all) {
         stop_request(&r->copied);
     }
 }
 
+/* The data of one part, once. */
+static bool
+try_data(struct copy_worker *w, bool again, struct err *err)
+{
+    uint64_t rows = w->rows;
+    bool committed = false, moved = false;
+    if (!describe(w, err) || !begin_table(w, again, err) ||
+        (again && !was_committed(w, &committed, err))) {
+        return false;
+    }
+    if (!committed) {
+        count_undo(w);
+        if (!copy_data(w, &rows, &moved, err)) {
+            return false;
+        }
+    }
+    if (moved) {
+        part_moved(w);
+    } else {
+        part_done(w, rows);
+    }
+    return true;
+}
+
 static bool
 try_part(struct copy_worker *w, bool again, struct err *err)
 {
-    uint64_t rows = w->rows;
-    if (!w->task.data_done) {
-        bool committed = false;
-        if (!describe(w, err) || !begin_table(w, again, err) ||
-            (again && !was_committed(w, &committed, err))) {
-            return false;
-        }
-        if (!committed) {
-            count_undo(w);
-            if (!copy_data(w, &rows, err)) {
-                return false;
-            }
-        }
-        part_done(w, rows);
+    if (!w->task.data_done && !try_data(w, again, err)) {
+        return false;
     }
     if (!w->task.last) {
         return true;
     }
-    if (w->task.table->parts > 1 && !table_copy_end(&w->task.table->copy, &w->copier, err)) {
-        return false;
-    }
-    FAILPOINT("copy.table_before_store");
-    if (!store_state(w, TABLE_COPIED, err)) {
-        return false;
+    if (!w->task.table->moved) {
+        if (w->task.table->parts > 1 && !table_copy_end(&w->task.table->copy, &w->copier, err)) {
+            return false;
+        }
+        FAILPOINT("copy.table_before_store");
+        if (!store_state(w, TABLE_COPIED, err)) {
+            return false;
+        }
     }
     table_done(w);
     return true;

@@ -5,7 +5,9 @@
  *   target's session, ledger   a target that is away is found out before the snapshot is taken over
  *   keeper                     imports the caller's snapshot and exports it anew under its own name
  *   schema                     dumped and made before the data
- *   copy and index workers     side by side; the keeper goes when the last row is there
+ *   copy and index workers     side by side; the keeper goes when the last row is there. Tables
+ *                              that were truncated since the snapshot end the run here (ERR_RETRY):
+ *                              they need a later one
  *   foreign keys               when all tables have their keys
  *   triggers, privileges       when nothing of ours can be disturbed by them
  *   sequences, views, store    READY is written for all tables in one go: it means all of the above
@@ -195,21 +197,33 @@ plan_tables(struct pass *p, struct err *err)
 
 /* --- the beginning of a run ----------------------------------------------------------------- */
 
+/* Values travel in UTF-8 between databases that have an encoding. SQL_ASCII is none: such bytes are
+ * handed over as they are. */
+static bool
+choose_encoding(struct pass *p, struct err *err)
+{
+    struct pg_server source, target;
+    if (!pg_server_read(p->keeper, &source, err) || !pg_server_read(p->target, &target, err)) {
+        return false;
+    }
+    bool bytes =
+        strcmp(source.encoding, "SQL_ASCII") == 0 || strcmp(target.encoding, "SQL_ASCII") == 0;
+    snprintf(p->run.encoding, sizeof(p->run.encoding), "%s", bytes ? "SQL_ASCII" : "UTF8");
+    return true;
+}
+
 static bool
 open_keeper(struct pass *p, const char *exported, struct err *err)
 {
-    struct pg_server target;
     char *name = NULL;
-    if (!pg_server_read(p->target, &target, err) ||
-        !session_reader(&p->s->o, SESSION_SNAPSHOT, NULL, exported, &p->keeper, err) ||
+    if (!session_reader(&p->s->o, SESSION_SNAPSHOT, NULL, exported, &p->keeper, err) ||
         !pg_query_value(p->keeper, "source: export the snapshot", "SELECT pg_export_snapshot()", 0,
             NULL, &name, err)) {
         return false;
     }
     snprintf(p->run.snapshot, sizeof(p->run.snapshot), "%s", name ? name : "");
-    snprintf(p->run.encoding, sizeof(p->run.encoding), "%s", target.encoding);
     x_free(name);
-    return true;
+    return choose_encoding(p, err);
 }
 
 static bool
@@ -389,6 +403,11 @@ copy_and_index(struct pass *p, struct err *err)
     x_free(pool);
     PQfinish(p->keeper);
     p->keeper = NULL;
+    if (ok && r->set_aside) {
+        ok = err_set(err, ERR_RETRY,
+            "%zu tables were truncated or rewritten on the source since the snapshot was taken",
+            r->set_aside);
+    }
     return ok;
 }
 

@@ -26,6 +26,14 @@ struct post_worker {
     struct create create;
 };
 
+/* Under the lock: what is left belongs to tables that were set aside, and nobody makes anything
+ * that could set more of it free. */
+static bool
+rest_waits_for_another_run(const struct run *r)
+{
+    return r->set_aside > 0 && r->tables_left == 0 && r->post.running_len == 0;
+}
+
 static struct post_item *
 take(struct post_worker *w)
 {
@@ -35,7 +43,7 @@ take(struct post_worker *w)
     while (!stop_requested(&r->cancel)) {
         if (!*r->paused) {
             it = post_take(&r->post, w->stage, run_is_copied, r);
-            if (it || post_left(&r->post, w->stage) == 0) {
+            if (it || post_left(&r->post, w->stage) == 0 || rest_waits_for_another_run(r)) {
                 break;
             }
         }

@@ -36,6 +36,7 @@ struct run_table {
     uint32_t parts_left;  /* (lock) */
     uint64_t rows;        /* (lock) copied in this run */
     bool copied;          /* (lock) its data is complete */
+    bool moved;           /* (lock) its storage is not the snapshot's: left for a later one */
 };
 
 struct run {
@@ -47,7 +48,7 @@ struct run {
 
     uint64_t sync;
     char snapshot[64]; /* name of the keeper's exported snapshot */
-    char encoding[32]; /* in which data is carried: the target's */
+    char encoding[32]; /* in which data is carried */
     struct pg_tables info;
     struct run_table *tables; /* ordered by oid */
     size_t tables_len;
@@ -55,7 +56,8 @@ struct run {
     struct plan plan;
     enum part_state *part_state;   /* (lock) one for each part */
     enum part_state large_objects; /* (lock) PART_DONE when there are none */
-    size_t tables_left;            /* (lock) wanted ones that are not copied */
+    size_t tables_left;            /* (lock) wanted ones that are neither copied nor set aside */
+    size_t set_aside;              /* (lock) wanted ones whose storage has moved */
     struct post post;              /* (lock) */
     bool mixed;                    /* tables have different sync positions */
 
