@@ -16,6 +16,9 @@ PROGRAM = os.environ.get("TIDEGATE_FAILPOINT_BIN")
 # These stand where a run without accident does not come: they are reached by starting over after one.
 AFTER_A_CRASH = {"spool.recovered", "spool.truncated"}
 
+# Seconds of streaming until a point that is not reached at once.
+LATER = {"spool.retired": 12}
+
 pytestmark = [
     pytest.mark.crash,
     pytest.mark.skipif(not PROGRAM, reason="needs the program of `make test-crash`"),
@@ -65,6 +68,9 @@ def drive(world, agent, spec):
     world.source.psql("update pgbench_accounts set abalance = abalance + 1 where aid <= 8000", world.db,
                       check=False)
     attempt(agent, ("wait", "--caught-up", "--timeout", "30s"), lambda d: d.returncode == 0)
+    end = time.monotonic() + LATER.get(spec.partition("=")[0], 0)
+    while time.monotonic() < end and alive(agent):
+        time.sleep(0.1)
     attempt(agent, ("cutover", "--timeout", "30s"), lambda d: d.returncode == 0)
     if alive(agent):
         agent.process.wait(20)

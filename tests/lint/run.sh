@@ -17,7 +17,6 @@ check() {
     fi
 }
 format() { find agent decoders sinks config tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run -Werror; }
-flags=(-std=gnu17 -D_GNU_SOURCE -I. '-DTIDEGATE_VERSION="lint"' -DHASH_NONFATAL_OOM=0)
 packages=(libpq yaml-0.1 sqlite3 libmicrohttpd libcurl jansson libxxhash libcrypto)
 run_cppcheck() {
     cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr -j 2 \
@@ -25,13 +24,17 @@ run_cppcheck() {
         '-DTIDEGATE_VERSION="lint"' agent decoders sinks config
 }
 run_tidy() {
-    local include
-    read -ra include <<<"$(pkg-config --cflags "${packages[@]}")"
-    find agent decoders sinks config -name '*.c' -print0 | xargs -0 -P 2 -n 6 clang-tidy --quiet \
-        --config-file=tests/lint/clang-tidy.yaml -- "${flags[@]}" "${include[@]}" 2>&1 |
-        grep -E 'warning:|error:' | sort -u
-    # grep found something: that is the failure
-    [ "${PIPESTATUS[1]}" -ne 0 ]
+    local found
+    mkdir -p build/lint
+    # shellcheck disable=SC2046
+    printf '%s\n' -std=gnu17 -D_GNU_SOURCE "-I$PWD" '-DTIDEGATE_VERSION="lint"' -DHASH_NONFATAL_OOM=0 \
+        -include "$PWD/agent/base/banned.h" \
+        $(pkg-config --cflags "${packages[@]}") >build/lint/compile_flags.txt
+    found=$(find agent decoders sinks config -name '*.c' -print0 | xargs -0 -P "$(nproc)" -n 4 \
+        clang-tidy --quiet -p build/lint --config-file=tests/lint/clang-tidy.yaml 2>&1 |
+        grep -E '(warning|error):' | sed "s|^$PWD/||" | sort -u)
+    printf '%s\n' "$found"
+    [ -z "$found" ]
 }
 python() { PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$@"; }
 check selftest tests/lint/selftest.sh

@@ -69,7 +69,7 @@ def schema(server, db, owner=True, grants=True):
         if re.match(r"(GRANT|REVOKE) .* ON FUNCTION pg_catalog\.", line):
             continue
         # Tables without a key have it on the source until cleanup; identities() compares it.
-        if line.endswith("REPLICA IDENTITY FULL;"):
+        if line.endswith(("REPLICA IDENTITY FULL;", "REPLICA IDENTITY NOTHING;")):
             continue
         keep.append(line.rstrip())
     return keep
