@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Contract of a decoder: the bytes of a feed become changes. Pure: no I/O, no clock, no log, so that it
- * can be fuzzed and replayed. It reads nothing past its input, whatever the input is.
+ * Contract of a decoder: the bytes of a feed become changes. Pure: no I/O, no clock, no log, so
+ * that it can be fuzzed and replayed. It reads nothing past its input, whatever the input is.
  *
- * Callers use the inline functions; nothing else touches the ops table. registry.c is the only file that
- * names decoders.
+ * Callers use the inline functions; nothing else touches the ops table. registry.c is the only file
+ * that names decoders.
  */
 #ifndef TG_DECODERS_DECODER_H
 #define TG_DECODERS_DECODER_H
 
+#include <assert.h>
+#include <stdbool.h>
+
 #include "agent/base/err.h"
 #include "agent/change/change.h"
 #include "agent/change/record.h"
-
-#include <assert.h>
-#include <stdbool.h>
 
 /* Every decoder's own struct begins with this. */
 struct decoder {
@@ -25,10 +25,10 @@ struct decoder_ops {
     const char *name;    /* "pgoutput" */
     const char *summary; /* one line for help and reference */
     bool (*open)(struct decoder **out, struct err *err);
-    /* Takes one record. *produced tells whether *out was filled (SCHEMA records fill nothing); what it
-     * points to is borrowed until the next feed() or reset(), and values and strings
-     * may lie in the record's payload: keep that as long. Damaged input is ERR_FATAL with message type
-     * and offset in the text. */
+    /* Takes one record. *produced tells whether *out was filled (SCHEMA records fill nothing); what
+     * it points to is borrowed until the next feed() or reset(), and values and strings may lie in
+     * the record's payload: keep that as long. Damaged input is ERR_FATAL with message type and
+     * offset in the text. */
     bool (*feed)(struct decoder *d, const struct record *rec, struct change *out, bool *produced,
         struct err *err);
     /* Forgets the open transaction and all relations, as at the start of a feed. */

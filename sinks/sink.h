@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Contract of a sink: changes in, and the sink's own word on what it holds durably. It never sleeps,
- * retries or logs; it fills a struct err whose class says what the deliver loop may do.
+ * Contract of a sink: changes in, and the sink's own word on what it holds durably. It never
+ * sleeps, retries or logs; it fills a struct err whose class says what the deliver loop may do.
  *
- * A transaction is handed over change by change (BEGIN, rows, COMMIT), so that its size is no matter of
- * memory. The sink may hold back its own commit to join consecutive source transactions while more input
- * is at hand; sink_flush() ends that. What the target shows is always a prefix of the source's history.
+ * A transaction is handed over change by change (BEGIN, rows, COMMIT), so that its size is no
+ * matter of memory. The sink may hold back its own commit to join consecutive source transactions
+ * while more input is at hand; sink_flush() ends that. What the target shows is always a prefix of
+ * the source's history.
  *
  * Locking: an open sink belongs to one thread (deliver). Callers use the inline functions.
  */
 #ifndef TG_SINKS_SINK_H
 #define TG_SINKS_SINK_H
 
-#include "agent/base/err.h"
-#include "agent/change/change.h"
-
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "agent/base/err.h"
+#include "agent/change/change.h"
 
 struct sink {
     const struct sink_ops *ops;
@@ -25,20 +26,22 @@ struct sink {
 
 /* Strings are borrowed for the sink's life. */
 struct sink_params {
-    const char *name;           /* of the sink in the configuration */
+    const char *name; /* of the sink in the configuration */
     const char *dsn;
-    const char *origin;         /* name under which the sink keeps its position */
-    uint32_t group_transactions; /* most source transactions in one target transaction; 1: one to one */
-    uint64_t group_bytes;       /* most bytes of them */
-    uint64_t inflight_bytes;    /* most bytes sent and not yet answered */
-    int64_t timeout_us;         /* silence of the target after which the connection counts as dead */
+    const char *origin; /* name under which the sink keeps its position */
+    uint32_t
+        group_transactions;  /* most source transactions in one target transaction; 1: one to one */
+    uint64_t group_bytes;    /* most bytes of them */
+    uint64_t inflight_bytes; /* most bytes sent and not yet answered */
+    int64_t timeout_us;      /* silence of the target after which the connection counts as dead */
 };
 
 /* Positions are those of COMMIT and MARK changes. */
 struct sink_progress {
     uint64_t applied; /* everything up to here is committed in the target and visible there */
     uint64_t durable; /* ... and survives a crash of the target */
-    int64_t applied_commit_us;   /* source's commit time of the transaction applied last; 0: none yet */
+    int64_t
+        applied_commit_us; /* source's commit time of the transaction applied last; 0: none yet */
     uint64_t transactions, rows; /* since open */
 };
 
@@ -51,14 +54,15 @@ struct sink_ops {
     const char *name;    /* `type:` in the YAML */
     const char *summary; /* one line for help and reference */
     unsigned features;   /* of enum sink_feature */
-    /* Connects. `start` is the position at which the copy began: what a sink without a position of its
-     * own yet starts from. *resume: the position behind which changes are to be handed over. */
+    /* Connects. `start` is the position at which the copy began: what a sink without a position of
+     * its own yet starts from. *resume: the position behind which changes are to be handed over. */
     bool (*open)(const struct sink_params *p, uint64_t start, struct sink **out, uint64_t *resume,
         struct err *err);
-    /* Takes one change; may block while the bound on bytes in flight is reached. An error says relation,
-     * key, operation, position, SQLSTATE; after any error only free is allowed. */
+    /* Takes one change; may block while the bound on bytes in flight is reached. An error says
+     * relation, key, operation, position, SQLSTATE; after any error only free is allowed. */
     bool (*apply)(struct sink *s, const struct change *c, struct err *err);
-    /* No more input is at hand: commit what is held back (unless inside a source transaction), send it. */
+    /* No more input is at hand: commit what is held back (unless inside a source transaction), send
+     * it. */
     bool (*flush)(struct sink *s, struct err *err);
     /* Takes answers in without blocking longer than timeout_ms, then tells the progress. */
     bool (*poll)(struct sink *s, int timeout_ms, struct sink_progress *out, struct err *err);

@@ -38,10 +38,10 @@ struct deliver_options {
 struct deliver_state {
     enum sink_state state;
     struct sink_progress progress;
-    uint64_t behind_bytes; /* of the spool not read yet */
+    uint64_t behind_bytes;  /* of the spool not read yet */
     int64_t rows_commit_us; /* source commit time of the last transaction read that changed a row */
-    double lag_seconds;    /* age of the oldest thing not applied; 0: nothing is waiting */
-    bool failed;           /* ended for good, `error` says why */
+    double lag_seconds;     /* age of the oldest thing not applied; 0: nothing is waiting */
+    bool failed;            /* ended for good, `error` says why */
     struct err error;
 };
 

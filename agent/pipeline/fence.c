@@ -144,26 +144,33 @@ end_sessions(PGconn *conn, const char *exempt, const char *condition, const char
     return ok;
 }
 
+struct round {
+    const char *exempt, *stamp;
+    int64_t deadline_us; /* monotonic */
+    const struct stop *stop;
+};
+
 static bool
-end_all_of_before(PGconn *conn, const char *exempt, const char *stamp, int64_t deadline_us,
-    const struct stop *stop, struct fence_result *out, struct err *err)
+end_all_of_before(PGconn *conn, const struct round *r, uint32_t *ended, struct err *err)
 {
-    for (uint32_t left = 1, first = 1; left > 0; first = 0) {
-        if (!end_sessions(conn, exempt, "backend_start <= $2::timestamptz", stamp, &left, err)) {
+    *ended = 0;
+    for (bool first = true;; first = false) {
+        uint32_t left = 0;
+        if (!end_sessions(
+                conn, r->exempt, "backend_start <= $2::timestamptz", r->stamp, &left, err)) {
             return false;
         }
-        out->ended = first ? left : out->ended;
+        *ended = first ? left : *ended;
         if (left == 0) {
             return true;
         }
-        if (clock_mono_us(&clock_system) > deadline_us) {
+        if (clock_mono_us(&clock_system) > r->deadline_us) {
             return err_set(err, ERR_RETRY, "fence: %u sessions did not end in time", left);
         }
-        if (stop_sleep(stop, ROUND_WAIT_US)) {
+        if (stop_sleep(r->stop, ROUND_WAIT_US)) {
             return err_set(err, ERR_CANCELLED, "fence: stopped");
         }
     }
-    return true;
 }
 
 static bool
@@ -225,7 +232,9 @@ fence_raise(const struct config *config, struct store *store, int64_t deadline_u
          source_time(conn, &out->clock_offset_us, &stamp, err) &&
          store_set(store, "fence_stamp", stamp, err);
     FAILPOINT("fence.raised");
-    ok = ok && end_all_of_before(conn, exempt, stamp, deadline_us, stop, out, err) &&
+    struct round round = {
+        .exempt = exempt, .stamp = stamp, .deadline_us = deadline_us, .stop = stop};
+    ok = ok && end_all_of_before(conn, &round, &out->ended, err) &&
          no_prepared_transactions(conn, err);
     x_free(exempt);
     x_free(stamp);

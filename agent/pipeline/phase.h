@@ -3,9 +3,11 @@
  * The phases of a migration as one pure function. The caller stores the new phase before it acts on
  * the actions, so that a crash at any moment re-enters through phase_resume().
  *
- *   PREFLIGHT --ready--> SNAPSHOT --copied--> CATCHUP <--behind/caught up--> STREAMING --asked-->
- * CUTOVER --done--> DONE ^                                                  |
- *                                                +--------------------aborted-----------------------+
+ *   PREFLIGHT --ready--> SNAPSHOT --copied--> CATCHUP <--behind / caught up--> STREAMING
+ *                                               ^                                |
+ *                                            aborted                           asked
+ *                                               |                                v
+ *                                               +--------------------------- CUTOVER --done--> DONE
  *
  * Stopping is no phase, it is a property of the process.
  */
