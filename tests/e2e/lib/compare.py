@@ -68,7 +68,7 @@ def schema(server, db, owner=True, grants=True):
         # Rights on the server's own functions are the server's, not the database's.
         if re.match(r"(GRANT|REVOKE) .* ON FUNCTION pg_catalog\.", line):
             continue
-        # Tables without a key have it on the source until cleanup; identities() compares it.
+        # Tables without a key are FULL on the source until cleanup; identities() compares that.
         if line.endswith(("REPLICA IDENTITY FULL;", "REPLICA IDENTITY NOTHING;")):
             continue
         keep.append(line.rstrip())
