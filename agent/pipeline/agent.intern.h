@@ -3,8 +3,9 @@
  * The agent's parts, for agent.c (life and phases), agent_jobs.c (starting what a phase needs) and
  * agent_status.c (what it looks like from outside). Nobody else includes this.
  *
- * Locking: `lock` guards phase, the pointers to jobs and `cutover` against readers on other
- * threads; only the main thread changes them. A job's own state has its own lock.
+ * Locking: `lock` guards the phase's moves and the pointers to jobs against readers on other
+ * threads. The main thread changes them; besides it agent_cutover moves the phase and sets
+ * `cutover`, and the cutover's own thread ends the copy job. A job's own state has its own lock.
  */
 #ifndef TG_PIPELINE_AGENT_INTERN_H
 #define TG_PIPELINE_AGENT_INTERN_H
@@ -41,7 +42,7 @@ struct agent {
         catchup_goal; /* where the source's log ended when catching up began; 0: not seen yet */
 
     pthread_mutex_t lock;
-    enum phase phase;
+    _Atomic enum phase phase; /* written with the lock held, read without */
     struct capture *capture;
     struct probe *probe;
     struct copy_job *copy;

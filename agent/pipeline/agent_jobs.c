@@ -22,8 +22,14 @@ agent_open_spool(struct agent *a, struct err *err)
         .max_size = a->config->spool.max_size,
         .min_free = a->config->spool.min_free,
         .clock = a->clock};
-    return spool_open(&o, &a->spool, err) &&
-           (spool_appended(a->spool) != 0 || spool_set_start(a->spool, a->start, err));
+    struct spool *spool = NULL;
+    if (!spool_open(&o, &spool, err)) {
+        return false;
+    }
+    pthread_mutex_lock(&a->lock);
+    a->spool = spool;
+    pthread_mutex_unlock(&a->lock);
+    return spool_appended(spool) != 0 || spool_set_start(spool, a->start, err);
 }
 
 /* Asked by trying: managed services grant it in ways of their own. */

@@ -71,7 +71,12 @@ def test_truncate_between_snapshot_and_copy(world):
         "create table late (id integer primary key, v text);"
         "insert into late select g, 'old' from generate_series(1, 100) g", world.db)
     agent = world.agent({"copy": {"jobs": 1}}).start()
-    until(lambda: (agent.status() or {}).get("copy", {}).get("bytes", 0) > 0, 20, "the copy", pause=0.01)
+
+    def copying():
+        assert agent.running(), agent.err()[-3000:]
+        return (agent.status() or {}).get("copy", {}).get("bytes", 0) > 0
+
+    until(copying, 20, "the copy", pause=0.01)
     world.source.sql("update late set v = 'new' where id < 50; delete from late where id = 60", world.db)
     world.source.sql("truncate late; insert into late values (1, 'after')", world.db)
     agent.streaming()

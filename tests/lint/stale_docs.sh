@@ -32,7 +32,9 @@ compare config/tidegate.schema.json
 page=config/tidegate.yaml.5.md
 {
     sed '/<!-- begin options/q' "$page"
+    echo
     "$program" config man
+    echo
     sed -n '/<!-- end options/,$p' "$page"
 } >"$new"
 compare "$page"
