@@ -252,21 +252,33 @@ end_copy_job(struct agent *a)
     copy_job_free(job);
 }
 
+/* Each job is taken out of everybody's sight before it goes. The cutover is first, because it looks
+ * at the others. */
 void
 agent_join_jobs(struct agent *a)
 {
-    cutover_free(a->cutover);
+    pthread_mutex_lock(&a->lock);
+    struct cutover *cutover = a->cutover;
     a->cutover = NULL;
+    pthread_mutex_unlock(&a->lock);
+    cutover_free(cutover);
     end_copy_job(a);
-    for (size_t i = 0; i < CONFIG_SINKS_MAX; i++) {
-        deliver_free(a->delivers[i]);
-        a->delivers[i] = NULL;
-    }
+
+    struct deliver *delivers[CONFIG_SINKS_MAX];
+    pthread_mutex_lock(&a->lock);
+    memcpy(delivers, a->delivers, sizeof(delivers));
+    memset(a->delivers, 0, sizeof(a->delivers));
     a->delivers_len = 0;
-    capture_free(a->capture);
+    struct capture *capture = a->capture;
     a->capture = NULL;
-    probe_free(a->probe);
+    struct probe *probe = a->probe;
     a->probe = NULL;
+    pthread_mutex_unlock(&a->lock);
+    for (size_t i = 0; i < CONFIG_SINKS_MAX; i++) {
+        deliver_free(delivers[i]);
+    }
+    capture_free(capture);
+    probe_free(probe);
     anchor_release(&a->anchor);
 }
 

@@ -185,7 +185,8 @@ create_publication(
 {
     struct buf sql;
     buf_init(&sql, SQL_MAX);
-    buf_str(&sql, "CREATE PUBLICATION ");
+    /* Its lock lets readers and writers pass, so it may wait as long as it takes. */
+    buf_str(&sql, "SET lock_timeout = 0; CREATE PUBLICATION ");
     sql_ident(&sql, config->source.publication);
     size_t listed = 0;
     for (size_t i = 0; i < tables->len; i++) {

@@ -2,6 +2,8 @@
 """Memory stays bounded whatever the size of a transaction, a row or a backlog."""
 import pytest
 
+from lib.agent import downtime_ms
+
 
 @pytest.mark.long
 def test_transaction_of_a_million_rows(world):
@@ -68,4 +70,21 @@ def test_many_tables(world):
                      "execute format('update t%s set v = %L where id < 5', i, 'new'); end loop; end $$",
                      world.db)
     agent.cutover()
+    world.assert_equal()
+
+
+@pytest.mark.long
+def test_scale_50_with_eight_writers_without_pause(world, capsys):
+    """Writers run flat out from before the start until the fence; nothing slows them but the machine."""
+    world.pgbench(scale=50)
+    writers = world.write(clients=8, rate=None)
+    agent = world.agent().start()
+    agent.streaming(timeout=600)
+    assert writers.running(), writers.wait()
+    done = agent.cutover(timeout=120)
+    writers.wait(20)
+    with capsys.disabled():
+        print(f"\nscale 50, 8 writers: write downtime {downtime_ms(done)} ms, "
+              f"peak memory {agent.rss / 2**20:.0f} MiB")
+    agent.assert_memory()
     world.assert_equal()
