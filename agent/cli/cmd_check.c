@@ -16,8 +16,8 @@
 #include "agent/cli/args.h"
 #include "agent/cli/common.h"
 #include "agent/cli/exits.h"
-#include "agent/pipeline/preflight.h"
 #include "agent/pipeline/status.h"
+#include "agent/preflight/preflight.h"
 #include "agent/store/store.h"
 
 #define OUTPUT_MAX (8U << 20)

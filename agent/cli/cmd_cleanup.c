@@ -7,11 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/cleanup/cleanup.h"
 #include "agent/cli/args.h"
 #include "agent/cli/common.h"
 #include "agent/cli/exits.h"
 #include "agent/control/client.h"
-#include "agent/pipeline/cleanup.h"
 
 static const struct arg_command command = {
     .name = "cleanup",

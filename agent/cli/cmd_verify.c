@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Finds out whether an agent is streaming, which decides whether a difference may be a matter of
- * time, and leaves the comparison to agent/pipeline/verify.h.
+ * time, and leaves the comparison to agent/verify/verify.h.
  */
 #include "agent/cli/cmd_verify.h"
 
@@ -17,7 +17,7 @@
 #include "agent/cli/verify_view.h"
 #include "agent/cli/wait_goal.h"
 #include "agent/control/client.h"
-#include "agent/pipeline/verify.h"
+#include "agent/verify/verify.h"
 
 #define DRAIN_POLL_US 100000LL
 #define DRAIN_US      60000000LL

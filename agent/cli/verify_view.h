@@ -6,7 +6,7 @@
 #define TG_CLI_VERIFY_VIEW_H
 
 #include "agent/base/buf.h"
-#include "agent/pipeline/verify.h"
+#include "agent/verify/verify.h"
 
 /* Lines for the tables that are not equal (with `all`: for all), and a summary. */
 void verify_view_text(struct buf *out, const struct verify_report *r, bool all);

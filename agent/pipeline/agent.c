@@ -14,8 +14,8 @@
 #include "agent/pipeline/agent.intern.h"
 #include "agent/pipeline/lag.h"
 #include "agent/pipeline/phase.h"
-#include "agent/pipeline/preflight.h"
 #include "agent/pipeline/setup.h"
+#include "agent/preflight/preflight.h"
 
 #define STAGE     "agent"
 #define TICK_MS   50

@@ -20,10 +20,10 @@
 #include "agent/pipeline/copy_job.h"
 #include "agent/pipeline/cutover.h"
 #include "agent/pipeline/deliver.h"
-#include "agent/pipeline/names.h"
 #include "agent/pipeline/probe.h"
 #include "agent/pipeline/table_sync.h"
 #include "agent/store/store.h"
+#include "config/names.h"
 
 struct agent {
     const struct config *config;

@@ -15,8 +15,9 @@ FLOORS = [
     ("agent/pg", "agent/store", "agent/spool", "decoders"),
     ("agent/source", "sinks"),
     ("agent/snapshot",),
+    ("agent/preflight",),
     ("agent/pipeline",),
-    ("agent/control",),
+    ("agent/control", "agent/verify", "agent/cleanup"),
     ("agent/cli",),
     ("agent",),
 ]
@@ -30,7 +31,8 @@ ONLY = {
 }
 # `decoders` may declare configuration, nothing else of config.
 EXCEPTIONS = {("decoders", "config/option.h")}
-PG_USERS = {"agent/pg", "agent/source", "sinks", "agent/snapshot", "agent/pipeline", "agent/control",
+PG_USERS = {"agent/pg", "agent/source", "sinks", "agent/snapshot", "agent/preflight", "agent/pipeline",
+            "agent/verify", "agent/cleanup", "agent/control",
             "agent/cli", "agent"}
 # The contracts of the plugin rooms, open to all that may look into the room at all.
 CONTRACTS = {"sinks/sink.h", "sinks/registry.h", "decoders/decoder.h", "agent/source/source.h",

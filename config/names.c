@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Origins are named once for a whole server, so two sinks in one server must not share a name.
+ */
+#include "config/names.h"
+
+#include <stdio.h>
+
+void
+origin_name(const struct config *config, size_t sink, char *out, size_t cap)
+{
+    if (sink == 0) {
+        snprintf(out, cap, "%s", config->source.slot);
+    } else {
+        snprintf(out, cap, "%s_%s", config->source.slot, config->sinks[sink].name);
+    }
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Names of what tidegate makes on other people's servers, beyond those the configuration has fields
+ * for.
+ */
+#ifndef TG_CONFIG_NAMES_H
+#define TG_CONFIG_NAMES_H
+
+#include <stddef.h>
+
+#include "config/config.h"
+
+/* Replication origin of a sink: that of the first one is the slot's name, the others' have the
+ * sink's name behind it. `out` always gets a string. */
+void origin_name(const struct config *config, size_t sink, char *out, size_t cap);
+#define ORIGIN_NAME_SIZE 160
+
+#endif
