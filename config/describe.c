@@ -192,9 +192,8 @@ describe_help(struct buf *out)
         const struct option *o = &option_table[i];
         const char *end = strstr(o->doc, ". ");
         size_t len = end ? (size_t)(end - o->doc) : strlen(o->doc) - 1;
-        if (o->cli) {
-            buf_printf(out, "  %-18s %.*s\n", o->cli, (int)len, o->doc);
-        }
+        buf_printf(out, "  %-26s %.*s%s%s%s\n", o->path, (int)len, o->doc, o->def ? " (" : "",
+            o->def ? o->def : "", o->def ? ")" : "");
     }
 }
 

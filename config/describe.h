@@ -19,7 +19,7 @@ void describe_reference(struct buf *out); /* Markdown: config/REFERENCE.md */
 void describe_example(struct buf *out);   /* YAML that loads, every option with its meaning */
 void describe_schema(struct buf *out);    /* JSON Schema, draft 7: config/tidegate.schema.json */
 void describe_man(struct buf *out);       /* Markdown for pandoc: the options of tidegate.yaml(5) */
-void describe_help(struct buf *out);      /* "  --dir DIR    ..." for the options with a flag */
+void describe_help(struct buf *out);      /* "  copy.jobs    ... (4)": a line for each option */
 /* The configuration as YAML that would load to the same, secrets as ***. */
 void describe_effective(const struct config *c, struct buf *out);
 

@@ -228,6 +228,9 @@ args_help(const struct args *a, FILE *to)
     print_indented(to, c->exits);
     fputs("\nExample:\n", to);
     print_indented(to, c->example);
+    if (c->appendix) {
+        c->appendix(to);
+    }
 }
 
 void

@@ -44,6 +44,8 @@ struct arg_command {
     int operands_min, operands_max;
     const char *exits;   /* lines for the help */
     const char *example; /* lines for the help */
+    /* Prints what follows at the end of the help; NULL: nothing. */
+    void (*appendix)(FILE *to);
 };
 
 struct args {

@@ -26,6 +26,7 @@ static const struct arg_command command = {
              "2  command line or configuration is wrong",
     .example = "tidegate config example > tidegate.yaml\n"
                "tidegate config check -c tidegate.yaml",
+    .appendix = common_help_file,
 };
 
 struct verb {

@@ -32,6 +32,7 @@ static const struct arg_command command = {
              "2  command line or configuration is wrong",
     .example = "tidegate run --source postgresql://old.example.org/shop \\\n"
                "             --target postgresql://new.example.org/shop",
+    .appendix = common_help_file,
 };
 
 struct run_args {

@@ -8,6 +8,7 @@
 
 #include "agent/base/arena.h"
 #include "agent/source/source.h"
+#include "config/describe.h"
 #include "config/load.h"
 #include "sinks/sink.h"
 
@@ -33,6 +34,17 @@ source_names(const char *out[TYPES_MAX])
         out[n] = all[n]->name;
     }
     out[n] = NULL;
+}
+
+void
+common_help_file(FILE *to)
+{
+    struct buf b;
+    buf_init(&b, DESCRIBE_MAX);
+    describe_help(&b);
+    fprintf(to, "\nIn the configuration file (`tidegate config reference` tells all):\n%s",
+        buf_cstr(&b));
+    buf_done(&b);
 }
 
 bool

@@ -7,6 +7,7 @@
 #define TG_CLI_COMMON_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "agent/base/err.h"
 #include "agent/cli/args.h"
@@ -53,6 +54,8 @@ struct common_args {
         .name = NULL                                                                               \
     }
 
+/* The options of the configuration file, one line each, for the end of a help. */
+void common_help_file(FILE *to);
 /* client_only: the command asks a running agent or reads local files; source and sinks may be
  * missing. */
 bool common_load(
