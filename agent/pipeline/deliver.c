@@ -37,7 +37,8 @@ struct deliver {
     bool in_transaction, has_rows;
     int64_t rows_commit_us; /* of the last transaction with rows */
     int64_t synced_us;
-    int wake_fd; /* eventfd: pause or resume was asked for */
+    int64_t idle_us; /* wall clock when nothing was waiting last; 0: not yet */
+    int wake_fd;     /* eventfd: pause or resume was asked for */
     atomic_bool paused;
     atomic_uint_fast64_t durable;
     pthread_mutex_t lock; /* guards state */
@@ -71,17 +72,19 @@ set_error(struct deliver *d, const struct err *err, bool failed)
     pthread_mutex_unlock(&d->lock);
 }
 
-/* Age of the oldest thing not applied, by the clock of this machine: when it was received. */
+/* Age of the oldest thing not applied, by the clock of this machine: no older than what was read
+ * last, and no older than the last moment at which nothing was waiting. */
 static double
-lag_seconds(const struct deliver *d, const struct sink_progress *p)
+lag_seconds(struct deliver *d, const struct sink_progress *p)
 {
-    bool waiting = spool_reader_behind(d->reader) > 0 || p->applied < spool_appended(d->o.spool);
-    int64_t received = spool_reader_received_us(d->reader);
-    if (!waiting || received == 0) {
+    int64_t now = clock_wall_us(d->o.clock);
+    if (spool_reader_behind(d->reader) == 0 && p->applied >= spool_appended(d->o.spool)) {
+        d->idle_us = now;
         return 0;
     }
-    int64_t age = clock_wall_us(d->o.clock) - received;
-    return age > 0 ? (double)age / 1e6 : 0;
+    int64_t received = spool_reader_received_us(d->reader);
+    int64_t since = received > d->idle_us ? received : d->idle_us;
+    return since && now > since ? (double)(now - since) / 1e6 : 0;
 }
 
 static void

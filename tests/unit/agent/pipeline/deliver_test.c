@@ -205,6 +205,8 @@ static struct spool *spool;
 static struct table_sync sync_rule;
 static struct deliver *deliver;
 
+static int64_t received_ago_us; /* how long ago what is appended was received */
+
 static void
 append(enum record_kind kind, uint64_t position, uint8_t table)
 {
@@ -212,7 +214,7 @@ append(enum record_kind kind, uint64_t position, uint8_t table)
     struct record rec = {.kind = kind,
         .position = position,
         .payload = slice_of(&table, 1),
-        .received_us = clock_wall_us(&clock_system)};
+        .received_us = clock_wall_us(&clock_system) - received_ago_us};
     assert_true(spool_append(spool, &rec, &err));
     assert_true(spool_flush(spool, &err));
 }
@@ -370,6 +372,32 @@ a_pause_holds_between_transactions_and_resumes(void **state)
 }
 
 static void
+a_change_after_a_quiet_hour_is_not_an_hour_late(void **state)
+{
+    (void)state;
+    received_ago_us = 3600000000;
+    transaction(110, 1);
+    received_ago_us = 0;
+    start();
+    wait_applied(110);
+    usleep(300000); /* the thread has looked once more and found nothing */
+    deliver_pause(deliver, true);
+    struct deliver_state s = {0};
+    for (int i = 0; i < 1000 && s.state != SINK_PAUSED; i++) {
+        usleep(2000);
+        deliver_state(deliver, &s);
+    }
+    transaction(120, 2);
+    for (int i = 0; i < 1000 && s.behind_bytes == 0; i++) {
+        usleep(2000);
+        deliver_state(deliver, &s);
+    }
+    assert_true(s.behind_bytes > 0);
+    assert_true(s.lag_seconds < 60);
+    finish();
+}
+
+static void
 quiet(const char *line, size_t len, void *arg)
 {
     (void)line;
@@ -418,6 +446,7 @@ main(void)
         CASE(what_a_tables_copy_has_already_is_left_out),
         CASE(a_discarded_transaction_leaves_no_trace),
         CASE(a_pause_holds_between_transactions_and_resumes),
+        CASE(a_change_after_a_quiet_hour_is_not_an_hour_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
