@@ -38,6 +38,16 @@ setup(void **state)
     return 0;
 }
 
+static struct feed feeds[2];
+
+static int
+teardown(void **state)
+{
+    feed_close(&feeds[0]);
+    feed_close(&feeds[1]);
+    return fixture_teardown(state);
+}
+
 static struct tuple
 ints(int id, int v)
 {
@@ -306,7 +316,7 @@ more_tables_than_batches_are_served(void **state)
     NEEDS_SERVER();
     enum { TABLES = 90, ROWS = 12 };
     static struct relation many[TABLES];
-    static char names[TABLES][8];
+    static char names[TABLES][16];
     for (int i = 0; i < TABLES; i++) {
         char sql[800];
         snprintf(names[i], sizeof names[i], "m%d", i);
@@ -429,7 +439,6 @@ static struct column columns[TABLES][5] = {
 };
 static struct relation relations[2][TABLES];
 static bool live[TABLES][KEYS];
-static struct feed feeds[2];
 
 static void
 id_value(struct tuple row, int table_number, int id)
@@ -578,7 +587,7 @@ joined_rows_leave_what_single_rows_leave(void **state)
     pg_do(db, "DROP SCHEMA b CASCADE");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
 main(void)
