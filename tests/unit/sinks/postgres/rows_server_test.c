@@ -318,7 +318,7 @@ more_tables_than_batches_are_served(void **state)
     static struct relation many[TABLES];
     static char names[TABLES][16];
     for (int i = 0; i < TABLES; i++) {
-        char sql[800];
+        char sql[2000];
         snprintf(names[i], sizeof names[i], "m%d", i);
         snprintf(sql, sizeof sql, "CREATE TABLE a.%s (id int PRIMARY KEY, v int)", names[i]);
         pg_do(db, sql);
@@ -331,7 +331,7 @@ more_tables_than_batches_are_served(void **state)
     feed_commit(&feed);
     feed_sync(&feed);
     for (int i = 0; i < TABLES; i++) {
-        char sql[800];
+        char sql[2000];
         snprintf(sql, sizeof sql, "SELECT count(*) FROM a.%s", names[i]);
         expect(sql, "12");
     }
