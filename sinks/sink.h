@@ -34,6 +34,7 @@ struct sink_params {
     uint64_t group_bytes;    /* most bytes of them */
     uint64_t inflight_bytes; /* most bytes sent and not yet answered */
     int64_t timeout_us;      /* silence of the target after which the connection counts as dead */
+    bool row_by_row;         /* never join rows: used to find the change that failed */
 };
 
 /* Positions are those of COMMIT and MARK changes. */
@@ -59,7 +60,8 @@ struct sink_ops {
     bool (*open)(const struct sink_params *p, uint64_t start, struct sink **out, uint64_t *resume,
         struct err *err);
     /* Takes one change; may block while the bound on bytes in flight is reached. An error says
-     * relation, key, operation, position, SQLSTATE; after any error only free is allowed. */
+     * relation, key, operation, position, SQLSTATE; after any error only free is allowed. Unless
+     * `row_by_row`, rows may be sent together, and an ERR_DATA may name only the first of them. */
     bool (*apply)(struct sink *s, const struct change *c, struct err *err);
     /* No more input is at hand: commit what is held back (unless inside a source transaction), send
      * it. */

@@ -3,6 +3,10 @@
  * A session is: open the sink, which says where it stands; open a reader there; pump until
  * something breaks. The sink joins transactions while input is at hand; when there is none it is
  * flushed, so that a caught-up target sees each commit at once.
+ *
+ * A sink may send rows together, and then cannot tell which one the target refused. So the first
+ * refusal opens another session that sends each row alone: its refusal is final, with its own
+ * words. When everything went through, rows are joined again after a while.
  */
 #include "agent/pipeline/deliver.h"
 
@@ -24,6 +28,7 @@
 #define FIRST_RETRY_US 200000
 #define ARENA_BLOCK    (64U << 10)
 #define STABLE_US      60000000 /* a session that lasted this long clears the retry count */
+#define ROW_BY_ROW_US  60000000 /* how long each row goes alone after a refusal */
 
 struct deliver {
     struct deliver_options o;
@@ -37,8 +42,10 @@ struct deliver {
     bool in_transaction, has_rows;
     int64_t rows_commit_us; /* of the last transaction with rows */
     int64_t synced_us;
-    int64_t idle_us; /* wall clock when nothing was waiting last; 0: not yet */
-    int wake_fd;     /* eventfd: pause or resume was asked for */
+    int64_t idle_us;  /* wall clock when nothing was waiting last; 0: not yet */
+    int64_t alone_us; /* since when each row goes alone */
+    bool again;       /* the session ended well, to be opened again */
+    int wake_fd;      /* eventfd: pause or resume was asked for */
     atomic_bool paused;
     atomic_uint_fast64_t durable;
     pthread_mutex_t lock; /* guards state */
@@ -183,11 +190,32 @@ wait_for_news(struct deliver *d, bool reading)
     }
 }
 
+/* Each row went alone for long enough, and this is a moment to change that. */
+static bool
+joins_again(const struct deliver *d)
+{
+    return d->o.params.row_by_row && !d->in_transaction && now_us(d) - d->alone_us > ROW_BY_ROW_US;
+}
+
+static bool
+join_again(struct deliver *d, struct err *err)
+{
+    if (!settle(d, true, err)) {
+        return false;
+    }
+    d->o.params.row_by_row = false;
+    d->again = true;
+    return true;
+}
+
 static bool
 pump(struct deliver *d, struct err *err)
 {
     unsigned since_poll = 0;
     while (!stop_requested(d->o.stop)) {
+        if (joins_again(d)) {
+            return join_again(d, err);
+        }
         bool paused = atomic_load(&d->paused) && !d->in_transaction;
         struct record rec;
         bool got = false;
@@ -273,6 +301,19 @@ back_off(struct deliver *d, struct retry *retry, struct err *err)
     return !stop_sleep(d->o.stop, pause);
 }
 
+/* Whether a refusal is to be looked at closer. */
+static bool
+look_closer(struct deliver *d, const struct err *err)
+{
+    if (err->class != ERR_DATA || d->o.params.row_by_row || stop_requested(d->o.stop)) {
+        return false;
+    }
+    log_info(d->stage, "looking for the change that failed, row by row");
+    d->o.params.row_by_row = true;
+    d->alone_us = now_us(d);
+    return true;
+}
+
 static void
 run(void *arg)
 {
@@ -282,8 +323,15 @@ run(void *arg)
     while (!stop_requested(d->o.stop)) {
         err_clear(&err);
         int64_t began = now_us(d);
+        d->again = false;
         if (session(d, &err) || err.class == ERR_CANCELLED) {
+            if (d->again) {
+                continue;
+            }
             break;
+        }
+        if (look_closer(d, &err)) {
+            continue;
         }
         if (now_us(d) - began > STABLE_US) {
             retry_success(&retry);

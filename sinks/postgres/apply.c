@@ -39,9 +39,6 @@
 /* The server does its housekeeping (statistics that autovacuum lives on) at a sync. */
 #define SYNC_INTERVAL_US    100000
 
-#define TABLES_MAX          4096u
-#define STATEMENTS_MAX      1024u
-
 bool
 apply_prepare(PGconn *conn, struct err *err)
 {
@@ -75,8 +72,7 @@ apply_init(struct apply *a, PGconn *conn, const struct sink_params *p, bool nati
     a->group_bytes = p->group_bytes;
     a->seen = a->durable_sent = resume;
     a->durable_us = a->sync_us = clock_mono_us(a->clock);
-    cache_init(&a->cache, TABLES_MAX, STATEMENTS_MAX);
-    bind_init(&a->bind);
+    rows_init(&a->rows, &a->pipe, p->row_by_row);
     if (!pipe_init(&a->pipe, conn, p->inflight_bytes, err)) {
         return false;
     }
@@ -88,19 +84,8 @@ void
 apply_done(struct apply *a)
 {
     pipe_done(&a->pipe);
-    cache_done(&a->cache);
-    bind_done(&a->bind);
+    rows_done(&a->rows);
     memset(a, 0, sizeof *a);
-}
-
-/* Context for errors found before anything was sent. */
-static bool
-wrap_change(const struct change *c, struct err *err)
-{
-    struct flight_entry e = {.kind = FLIGHT_ROW};
-    char what[400];
-    flight_note(&e, c, c->relation);
-    return err_wrap(err, "%s", flight_describe(&e, what, sizeof what));
 }
 
 static bool
@@ -183,10 +168,13 @@ send_flush(struct apply *a, struct err *err)
     return pipe_execute(&a->pipe, &(struct pipe_statement){.name = ORIGIN_FLUSH}, err);
 }
 
-/* Rows, position, answers to all of them, and only then the commit. */
+/* Rows, position, answers to all of them, and only then the commit: rows held back go first. */
 static bool
 send_group(struct apply *a, bool durable, struct err *err)
 {
+    if (!rows_flush(&a->rows, err)) {
+        return false;
+    }
     bool synchronous = durable && !a->native;
     if (synchronous && !pipe_control(&a->pipe, DURABLE_NAME, "ask the target for a flush", err)) {
         return false;
@@ -221,61 +209,15 @@ commit_group(struct apply *a, bool at_once, struct err *err)
 }
 
 static bool
-send_row(struct apply *a, const struct change *c, const struct cache_table *t,
-    const struct cache_statement *st, struct err *err)
-{
-    const struct bind *b = &a->bind;
-    struct flight_entry *e = pipe_next(&a->pipe, b->bytes, err);
-    if (!e) {
-        return false;
-    }
-    e->kind = FLIGHT_ROW;
-    flight_note(e, c, t->relation);
-    struct pipe_statement s = {st->name, (int)b->n, b->values, b->lengths, b->formats};
-    return pipe_execute(&a->pipe, &s, err);
-}
-
-static bool
-table_is_missing(const struct change *c, struct err *err)
-{
-    err_set(err, ERR_DATA, "table does not exist on the target");
-    memcpy(err->sqlstate, "42P01", 6);
-    err_hint(err, "restore table '%s.%s' on the target with its rows, or exclude it from the run",
-        c->relation->schema, c->relation->name);
-    return wrap_change(c, err);
-}
-
-static bool
 apply_row(struct apply *a, const struct change *c, struct err *err)
 {
-    if (!open_group(a, err)) {
+    size_t bytes = 0;
+    if (!open_group(a, err) || !rows_put(&a->rows, c, &bytes, err)) {
         return false;
     }
-    struct cache_table *t = cache_table(&a->cache, &a->pipe, c->relation, err);
-    if (!t) {
-        /* Answers taken in on the way name their own change. */
-        return a->pipe.broken ? false : wrap_change(c, err);
-    }
-    if (!t->target.present) {
-        return table_is_missing(c, err);
-    }
-    if (!shape_of(c, &t->target, &a->shape, err)) {
-        return wrap_change(c, err);
-    }
-    struct cache_statement *st = cache_statement(&a->cache, &a->pipe, t, &a->shape, c, err);
-    if (!st) {
-        return false;
-    }
-    if (!bind_change(&a->bind, c, &a->shape, err)) {
-        return wrap_change(c, err);
-    }
-    if (!send_row(a, c, t, st, err)) {
-        return false;
-    }
-    bind_trim(&a->bind);
     a->source_rows++;
     a->group.rows++;
-    a->group.bytes += a->bind.bytes;
+    a->group.bytes += bytes;
     return true;
 }
 
@@ -305,21 +247,22 @@ send_truncate(struct apply *a, const struct change *c, const struct sql_table *t
 static bool
 apply_truncate(struct apply *a, const struct change *c, struct err *err)
 {
-    if (!open_group(a, err)) {
+    if (!open_group(a, err) || !rows_flush(&a->rows, err)) {
         return false;
     }
     struct sql_table *tables = x_malloc((c->truncated_len + 1u) * sizeof *tables);
     uint32_t len = 0;
     bool ok = true;
     for (uint32_t i = 0; ok && i < c->truncated_len; i++) {
-        const struct cache_table *t = cache_table(&a->cache, &a->pipe, c->truncated[i], err);
+        const struct cache_table *t = cache_table(&a->rows.cache, &a->pipe, c->truncated[i], err);
         ok = t != NULL;
         if (ok && t->target.present) {
             tables[len++] = (struct sql_table){c->truncated[i], t->target.kind};
         }
     }
     if (ok && len > 0) {
-        const struct cache_table *t = cache_table(&a->cache, &a->pipe, tables[0].relation, err);
+        const struct cache_table *t =
+            cache_table(&a->rows.cache, &a->pipe, tables[0].relation, err);
         tables[0].relation = t ? t->relation : NULL;
         ok = t && send_truncate(a, c, tables, len, err);
         a->source_rows++;
@@ -367,6 +310,7 @@ source_discard(struct apply *a, struct err *err)
                    "transaction was cut off at the source, and earlier ones are "
                    "not yet committed on the target");
     }
+    rows_drop(&a->rows);
     a->group = (struct apply_group){0};
     return pipe_control(
         &a->pipe, ROLLBACK_NAME, "roll back a transaction cut off at the source", err);
@@ -420,7 +364,8 @@ apply_flush(struct apply *a, struct err *err)
             return false;
         }
     }
-    return pipe_push(&a->pipe, err);
+    /* Inside a source transaction: there is time to send what was held back. */
+    return rows_flush(&a->rows, err) && pipe_push(&a->pipe, err);
 }
 
 bool

@@ -16,9 +16,8 @@
 #include "agent/base/clock.h"
 #include "agent/base/err.h"
 #include "agent/change/change.h"
-#include "sinks/postgres/bind.h"
-#include "sinks/postgres/cache.h"
 #include "sinks/postgres/pipe.h"
+#include "sinks/postgres/rows.h"
 #include "sinks/sink.h"
 
 /* What the open target transaction holds. */
@@ -30,23 +29,20 @@ struct apply_group {
 
 struct apply {
     struct pipe pipe;
-    struct cache cache;
+    struct rows rows;
     const struct clock *clock;
     bool native; /* position in an origin: durable by a flush, not by the commit */
     uint32_t group_now, group_max; /* source transactions in one target transaction */
     uint64_t group_bytes;
 
     bool in_source;       /* inside a source transaction */
-    uint64_t source_rows; /* statements sent for it */
+    uint64_t source_rows; /* changes of it that were taken */
     struct apply_group group;
     uint64_t seen; /* position of the last COMMIT or MARK taken */
     int64_t seen_commit_us;
     uint64_t empty;              /* transactions without work, since open */
     uint64_t durable_sent;       /* position that the last durable COMMIT sent holds */
     int64_t durable_us, sync_us; /* when that, or a sync, was last sent; monotonic */
-
-    struct shape shape;
-    struct bind bind;
 };
 
 /* Prepares the statements of its own; before pipeline mode. */

@@ -9,10 +9,8 @@
 
 #include "agent/base/arena.h"
 
-#define STATEMENT_BYTES 48 /* of protocol around the parameters */
-#define PARAMETER_BYTES 6
-#define TEXT_MAX        ((size_t)INT_MAX)
-#define TEXT_KEPT       ((size_t)1 << 20)
+#define TEXT_MAX  ((size_t)INT_MAX)
+#define TEXT_KEPT ((size_t)1 << 20)
 
 void
 bind_init(struct bind *b)
@@ -72,9 +70,11 @@ put(struct bind *b, const struct value *v)
     }
 }
 
-static void
-make_room(struct bind *b, uint32_t parameters)
+void
+bind_room(struct bind *b, uint32_t parameters)
 {
+    b->n = 0;
+    b->bytes = BIND_STATEMENT_BYTES + parameters * (size_t)BIND_PARAMETER_BYTES;
     if (parameters > b->cap) {
         b->cap = parameters;
         b->values = x_realloc(b->values, parameters * sizeof *b->values);
@@ -87,9 +87,7 @@ bool
 bind_change(struct bind *b, const struct change *c, const struct shape *s, struct err *err)
 {
     size_t text = 0;
-    make_room(b, s->parameters);
-    b->n = 0;
-    b->bytes = STATEMENT_BYTES + s->parameters * (size_t)PARAMETER_BYTES;
+    bind_room(b, s->parameters);
     for (uint16_t i = 0; i < s->len; i++) {
         measure(b, set_value(c, s, i), &text);
         measure(b, match_value(c, s, i), &text);

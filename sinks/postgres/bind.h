@@ -23,11 +23,16 @@ struct bind {
     struct buf text;
 };
 
+#define BIND_STATEMENT_BYTES 48 /* of protocol around the parameters */
+#define BIND_PARAMETER_BYTES 6
+
 void bind_init(struct bind *b);
 void bind_done(struct bind *b); /* accepts an all-zero one */
 /* Valid as long as the change, and until the next call. */
 bool bind_change(
     struct bind *b, const struct change *c, const struct shape *s, struct err *err) must_use;
+/* Empties it, with room for so many parameters, which the caller fills in. */
+void bind_room(struct bind *b, uint32_t parameters);
 /* Gives back memory that only a huge row needed. */
 void bind_trim(struct bind *b);
 

@@ -4,11 +4,12 @@
  * so the first comparison nearly always hits. Eviction looks at all entries, which is rare and
  * bounded.
  *
- * Invariant: a table is freed only when nothing is in flight, a statement only after its DEALLOCATE
- * was sent behind its last use.
+ * Invariant: a table is freed only when nothing is in flight or held back for it, a statement only
+ * after its DEALLOCATE was sent behind its last use.
  */
 #include "sinks/postgres/cache.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ cache_init(struct cache *c, uint32_t tables_max, uint32_t statements_max)
 static void
 free_table(struct cache *c, struct cache_table *t)
 {
+    assert(!t->batch);
     while (t->statements) {
         struct cache_statement *s = t->statements;
         t->statements = s->next;
@@ -124,13 +126,31 @@ add_table(struct cache *c, struct pipe *p, const struct relation *r, struct err 
     return t;
 }
 
+static struct cache_table *
+find_table(struct cache *c, uint32_t id)
+{
+    struct cache_table *t = *bucket_of(c, id);
+    while (t && t->relation->id != id) {
+        t = t->next;
+    }
+    return t;
+}
+
+struct cache_table *
+cache_known(struct cache *c, const struct relation *r)
+{
+    struct cache_table *t = find_table(c, r->id);
+    if (!t || t->version != r->version) {
+        return NULL;
+    }
+    t->used = ++c->tick;
+    return t;
+}
+
 struct cache_table *
 cache_table(struct cache *c, struct pipe *p, const struct relation *r, struct err *err)
 {
-    struct cache_table *t = *bucket_of(c, r->id);
-    while (t && t->relation->id != r->id) {
-        t = t->next;
-    }
+    struct cache_table *t = find_table(c, r->id);
     if (t && t->version != r->version) {
         /* Sources describe a table again for many reasons; most of them change nothing. */
         if (relation_same_shape(t->relation, r) && t->target.present) {
@@ -180,7 +200,8 @@ make_room_for_statement(struct cache *c, struct pipe *p, struct err *err)
 static bool
 same_shape(const struct cache_statement *st, const struct shape *s)
 {
-    return st->op == s->op && st->any_row == s->any_row && memcmp(st->use, s->use, s->len) == 0;
+    return st->op == s->op && st->any_row == s->any_row && st->many == s->many &&
+           memcmp(st->use, s->use, s->len) == 0;
 }
 
 static struct cache_statement *
@@ -200,7 +221,7 @@ find_statement(struct cache_table *t, const struct shape *s)
 
 static bool
 send_prepare(struct pipe *p, const struct cache_table *t, const struct shape *s,
-    const struct change *change, const struct cache_statement *st, struct err *err)
+    const struct flight_entry *about, const struct cache_statement *st, struct err *err)
 {
     struct buf sql;
     buf_init(&sql, SQL_MAX);
@@ -213,7 +234,7 @@ send_prepare(struct pipe *p, const struct cache_table *t, const struct shape *s,
         ok = e != NULL;
         if (ok) {
             e->kind = FLIGHT_PREPARE;
-            flight_note(e, change, t->relation);
+            flight_copy_note(e, about);
             ok = pipe_prepare(p, st->name, buf_cstr(&sql), (int)s->parameters, types, err);
         }
     }
@@ -224,7 +245,7 @@ send_prepare(struct pipe *p, const struct cache_table *t, const struct shape *s,
 
 struct cache_statement *
 cache_statement(struct cache *c, struct pipe *p, struct cache_table *t, const struct shape *s,
-    const struct change *change, struct err *err)
+    const struct flight_entry *about, struct err *err)
 {
     struct cache_statement *st = find_statement(t, s);
     if (st) {
@@ -238,9 +259,10 @@ cache_statement(struct cache *c, struct pipe *p, struct cache_table *t, const st
     snprintf(st->name, sizeof st->name, "tg_%u", ++c->names);
     st->op = s->op;
     st->any_row = s->any_row;
+    st->many = s->many;
     st->parameters = s->parameters;
     memcpy(st->use, s->use, s->len);
-    if (!send_prepare(p, t, s, change, st, err)) {
+    if (!send_prepare(p, t, s, about, st, err)) {
         x_free(st);
         return NULL;
     }

@@ -22,7 +22,7 @@ struct cache_statement {
     char name[16];
     uint32_t parameters;
     uint8_t op;
-    bool any_row;
+    bool any_row, many;
     uint8_t use[]; /* one for each column */
 };
 
@@ -33,6 +33,7 @@ struct cache_table {
     struct relation *relation; /* our own copy */
     struct target target;
     struct cache_statement *statements; /* the one used last first */
+    struct batch *batch;                /* rows held back for it; NULL: none */
 };
 
 #define CACHE_BUCKETS 1024
@@ -48,13 +49,16 @@ struct cache {
 void cache_init(struct cache *c, uint32_t tables_max, uint32_t statements_max);
 void cache_done(struct cache *c); /* accepts an all-zero one */
 
+/* The table as it is known, NULL when cache_table would have to look. */
+struct cache_table *cache_known(struct cache *c, const struct relation *r);
 /* The table that a relation goes to. NULL on failure. Valid until the next call. A new version of a
- * relation, and a table's first use, wait for the pipe's answers. */
+ * relation, and a table's first use, wait for the pipe's answers; no table may have a batch then.
+ */
 struct cache_table *cache_table(
     struct cache *c, struct pipe *p, const struct relation *r, struct err *err) must_use;
-/* The statement for a shape, prepared when it is new; `change` is what a failure to prepare is
- * about. */
+/* The statement for a shape, prepared when it is new; `about` notes the change that a failure to
+ * prepare is about. */
 struct cache_statement *cache_statement(struct cache *c, struct pipe *p, struct cache_table *t,
-    const struct shape *s, const struct change *change, struct err *err) must_use;
+    const struct shape *s, const struct flight_entry *about, struct err *err) must_use;
 
 #endif

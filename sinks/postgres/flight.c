@@ -109,6 +109,17 @@ flight_note(struct flight_entry *e, const struct change *c, const struct relatio
     }
 }
 
+void
+flight_copy_note(struct flight_entry *e, const struct flight_entry *from)
+{
+    e->op = from->op;
+    e->position = from->position;
+    e->relation = from->relation;
+    e->key_len = from->key_len;
+    e->key_columns = from->key_columns;
+    memcpy(e->key, from->key, from->key_len);
+}
+
 /* The noted columns as a small relation and tuple of their own, for change_describe_key. */
 static void
 describe_key(const struct flight_entry *e, char *out, size_t cap)
@@ -150,6 +161,22 @@ describe_change(const struct flight_entry *e, char *out, size_t cap)
     return out;
 }
 
+static const char *
+describe_batch(const struct flight_entry *e, char *out, size_t cap)
+{
+    char key[200], position[POSITION_SIZE];
+    const struct relation *r = e->relation;
+    key[0] = 0;
+    if (e->key_columns > 0) {
+        describe_key(e, key, sizeof key);
+    }
+    snprintf(out, cap, "apply %s %s.%s to %u rows at once, the first%s%s%s at %s",
+        change_kind_name((enum change_kind)e->op), r->schema, r->name, e->rows,
+        key[0] ? " with key (" : "", key, key[0] ? ")" : "",
+        position_format(e->position, position));
+    return out;
+}
+
 const char *
 flight_describe(const struct flight_entry *e, char *out, size_t cap)
 {
@@ -163,6 +190,8 @@ flight_describe(const struct flight_entry *e, char *out, size_t cap)
     case FLIGHT_ROW:
     case FLIGHT_TRUNCATE:
         return describe_change(e, out, cap);
+    case FLIGHT_BATCH:
+        return describe_batch(e, out, cap);
     case FLIGHT_COMMIT:
         position_format((struct position){.commit = e->commit.position}, position);
         snprintf(out, cap, "commit on the target up to %s", position);

@@ -21,6 +21,7 @@ enum flight_kind {
     FLIGHT_CONTROL = 1, /* must succeed */
     FLIGHT_PREPARE,     /* must succeed; an error is about the change that needed the statement */
     FLIGHT_ROW,         /* must touch exactly one row */
+    FLIGHT_BATCH,       /* must touch exactly `rows`; the change noted is the first of them */
     FLIGHT_TRUNCATE,
     FLIGHT_COMMIT,
     FLIGHT_FLUSHED, /* everything up to `commit` survives a crash once answered */
@@ -43,6 +44,7 @@ struct flight_entry {
     uint8_t op;   /* enum change_kind; 0: none */
     uint8_t key_len;
     uint8_t key_columns;
+    uint32_t rows;
     size_t bytes; /* sent for it */
     struct position position;
     const struct relation *relation; /* NULL: none */
@@ -83,6 +85,8 @@ void flight_pop(struct flight *f);
 /* Notes operation, position, relation and key of a change; `relation` is the one to keep, of the
  * same shape as the change's. */
 void flight_note(struct flight_entry *e, const struct change *c, const struct relation *relation);
+/* What was noted there, here. */
+void flight_copy_note(struct flight_entry *e, const struct flight_entry *from);
 /* "apply update public.orders key (id=17) at 16/B374D848+3", at most cap bytes. */
 const char *flight_describe(const struct flight_entry *e, char *out, size_t cap);
 

@@ -107,9 +107,26 @@ wrong_count(struct pipe *p, const struct flight_entry *e, const char *count, str
 }
 
 static bool
-is_one(const char *count)
+wrong_batch(struct pipe *p, const struct flight_entry *e, const char *count, struct err *err)
 {
-    return count[0] == '1' && count[1] == '\0';
+    char what[400];
+    p->broken = true;
+    err_set(
+        err, ERR_DATA, "%s: %s rows were touched", flight_describe(e, what, sizeof what), count);
+    return err_hint(err,
+        "source and target differ, or a trigger or rule takes rows away; 'tidegate verify' shows "
+        "where");
+}
+
+static bool
+right_count(const struct flight_entry *e, const char *count)
+{
+    if (e->kind == FLIGHT_ROW) {
+        return count[0] == '1' && count[1] == '\0';
+    }
+    char expected[16];
+    snprintf(expected, sizeof expected, "%u", e->rows);
+    return strcmp(count, expected) == 0;
 }
 
 /* Everything before an answered COMMIT is committed; commits come in order of position. */
@@ -137,8 +154,9 @@ take_answer(struct pipe *p, PGresult *res, struct err *err)
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
         return answer_failed(p, e, res, err);
     }
-    if (e->kind == FLIGHT_ROW && !is_one(PQcmdTuples(res))) {
-        return wrong_count(p, e, PQcmdTuples(res), err);
+    if ((e->kind == FLIGHT_ROW || e->kind == FLIGHT_BATCH) && !right_count(e, PQcmdTuples(res))) {
+        return e->kind == FLIGHT_ROW ? wrong_count(p, e, PQcmdTuples(res), err)
+                                     : wrong_batch(p, e, PQcmdTuples(res), err);
     }
     if (e->kind == FLIGHT_COMMIT) {
         if (strcmp(PQcmdStatus(res), "COMMIT") != 0) {

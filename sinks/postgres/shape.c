@@ -233,7 +233,7 @@ shape_of(const struct change *c, const struct target *t, struct shape *out, stru
         return false;
     }
     out->len = c->relation->columns_len;
-    out->any_row = false;
+    out->any_row = out->many = false;
     out->parameters = 0;
     memset(out->use, 0, out->len);
     if (c->kind == CHANGE_INSERT) {

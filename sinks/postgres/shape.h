@@ -36,6 +36,7 @@ enum shape_use {
 struct shape {
     uint8_t op;   /* enum shape_op */
     bool any_row; /* several rows may match (no key): touch just one of them */
+    bool many;    /* for several rows at once: each parameter is an array */
     uint16_t len; /* columns */
     uint32_t parameters;
     uint8_t use[SHAPE_COLUMNS_MAX];

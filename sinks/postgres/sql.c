@@ -7,6 +7,11 @@
  * Without a key, one of the rows that match is picked in a subselect and found again by its place.
  * When values can be equal and yet different (1.0 and 1.00), the row with the very same bytes comes
  * first.
+ *
+ * Many rows are joined by unnest(). Their keys are compared by "= ANY (ARRAY[key])", which means
+ * the same as "=" and leaves the planner one way to do it, once for each row of the arrays: by the
+ * index. With a plain "=" a plan made while the table was small could read the whole index for
+ * every statement, and be kept when the table has grown.
  */
 #include "sinks/postgres/sql.h"
 
@@ -52,7 +57,8 @@ insert_text(struct builder *b)
             separator = ", ";
         }
     }
-    buf_str(b->out, overriding ? ") OVERRIDING SYSTEM VALUE VALUES (" : ") VALUES (");
+    buf_str(b->out, overriding ? ") OVERRIDING SYSTEM VALUE " : ") ");
+    buf_str(b->out, b->s->many ? "SELECT * FROM unnest(" : "VALUES (");
     for (uint32_t n = 1; n <= b->s->parameters; n++) {
         buf_printf(b->out, n > 1 ? ", $%u" : "$%u", n);
     }
@@ -67,7 +73,8 @@ set_text(struct builder *b)
         if (b->s->use[i] & USE_SET) {
             buf_str(b->out, separator);
             column(b, i);
-            buf_printf(b->out, " = $%u", ++b->parameter);
+            buf_str(b->out, b->s->many ? " = u.p" : " = $");
+            buf_printf(b->out, "%u", ++b->parameter);
             separator = ", ";
         }
     }
@@ -185,6 +192,56 @@ change_text(struct builder *b, const char *verb, const char *join)
     }
 }
 
+static void
+key_text(struct builder *b)
+{
+    const char *separator = " WHERE d.";
+    for (uint16_t i = 0; i < b->s->len; i++) {
+        if (b->s->use[i] & USE_MATCH) {
+            buf_str(b->out, separator);
+            column(b, i);
+            buf_printf(b->out, " %s ANY (ARRAY[u.p%u])", b->t->columns[i].equals, ++b->parameter);
+            separator = " AND d.";
+        }
+    }
+}
+
+static void
+list_text(struct builder *b, const char *letter)
+{
+    for (uint32_t n = 1; n <= b->s->parameters; n++) {
+        buf_str(b->out, n > 1 ? ", " : "");
+        buf_str(b->out, letter);
+        buf_printf(b->out, "%u", n);
+    }
+}
+
+static void
+change_many_text(struct builder *b, const char *verb, const char *join)
+{
+    buf_str(b->out, verb);
+    table_name(b->r, b->t->kind, b->out);
+    buf_str(b->out, " AS d");
+    set_text(b);
+    buf_str(b->out, join);
+    buf_str(b->out, "unnest(");
+    list_text(b, "$");
+    buf_str(b->out, ") AS u(");
+    list_text(b, "p");
+    buf_str(b->out, ")");
+    key_text(b);
+}
+
+static void
+changing(struct builder *b, const char *verb, const char *join)
+{
+    if (b->s->many) {
+        change_many_text(b, verb, join);
+    } else {
+        change_text(b, verb, join);
+    }
+}
+
 void
 sql_statement(
     const struct relation *r, const struct target *t, const struct shape *s, struct buf *out)
@@ -195,10 +252,10 @@ sql_statement(
         insert_text(&b);
         break;
     case SHAPE_UPDATE:
-        change_text(&b, "UPDATE ", " FROM ");
+        changing(&b, "UPDATE ", " FROM ");
         break;
     case SHAPE_DELETE:
-        change_text(&b, "DELETE FROM ", " USING ");
+        changing(&b, "DELETE FROM ", " USING ");
         break;
     case SHAPE_PROBE:
         buf_str(out, "SELECT FROM ");
@@ -209,6 +266,16 @@ sql_statement(
     }
 }
 
+static uint32_t
+parameter_type(const struct relation *r, const struct target *t, const struct shape *s, uint16_t i,
+    uint8_t source)
+{
+    if (s->many) {
+        return t->columns[i].array_oid;
+    }
+    return s->use[i] & source ? r->columns[i].type_oid : t->columns[i].type_oid;
+}
+
 void
 sql_parameter_types(
     const struct relation *r, const struct target *t, const struct shape *s, uint32_t *types)
@@ -216,14 +283,12 @@ sql_parameter_types(
     uint32_t n = 0;
     for (uint16_t i = 0; i < s->len; i++) {
         if (s->use[i] & USE_SET) {
-            bool source = s->use[i] & USE_SET_SOURCE;
-            types[n++] = source ? r->columns[i].type_oid : t->columns[i].type_oid;
+            types[n++] = parameter_type(r, t, s, i, USE_SET_SOURCE);
         }
     }
     for (uint16_t i = 0; i < s->len; i++) {
         if ((s->use[i] & USE_MATCH) && !(s->use[i] & USE_NULL)) {
-            bool source = s->use[i] & USE_MATCH_SOURCE;
-            types[n++] = source ? r->columns[i].type_oid : t->columns[i].type_oid;
+            types[n++] = parameter_type(r, t, s, i, USE_MATCH_SOURCE);
         }
     }
 }

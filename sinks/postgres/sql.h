@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The text of the statements that change rows. Pure. Statements of a shape take their parameters in
- * the order that shape.h defines.
- *
- * Room for later: runs of inserts may become COPY and runs of updates set-based statements. Both
- * belong between apply.c and here, the sink's contract stays.
+ * the order that shape.h defines. A statement for many rows takes each of them as an array, the
+ * rows' values in the same order everywhere; the target columns' types are those of the source.
  */
 #ifndef TG_SINKS_POSTGRES_SQL_H
 #define TG_SINKS_POSTGRES_SQL_H

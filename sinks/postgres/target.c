@@ -24,13 +24,30 @@ enum field {
     F_GENERATED,
     F_ALWAYS,
     F_UNIQUE,
+    F_ARRAY,
+    F_ONE_UNIQUE,
+    F_UNSEEN,
     F_COUNT
 };
 
-/* %1$s: number of key columns of an index; %2$s: generated; %3$s: deterministic collation */
+/* Triggers and rules count that fire in this session: 'O' stands for all but the role "replica",
+ * 'R' for this one, 'A' for all.
+ *
+ * %1$s: number of key columns of an index; %2$s: generated; %3$s: deterministic collation */
 static const char query[] =
-    "WITH RECURSIVE tab AS ("
-    " SELECT c.oid, c.relkind FROM pg_catalog.pg_class c"
+    "WITH RECURSIVE fires AS ("
+    " SELECT CASE pg_catalog.current_setting('session_replication_role')"
+    "  WHEN 'replica' THEN 'R' ELSE 'O' END AS code"
+    "), tab AS ("
+    " SELECT c.oid, c.relkind,"
+    "  (SELECT count(*) FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid"
+    "   AND (i.indisunique OR i.indisexclusion)) = 1 AS one_unique,"
+    "  c.relkind = 'r' AND NOT pg_catalog.row_security_active(c.oid)"
+    "  AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid"
+    "   AND g.tgenabled::text IN ('A', fires.code))"
+    "  AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid"
+    "   AND w.ev_enabled::text IN ('A', fires.code)) AS unseen"
+    " FROM fires, pg_catalog.pg_class c"
     " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " WHERE n.nspname = $1::text AND c.relname = $2::text"
     "), uni AS ("
@@ -56,7 +73,9 @@ static const char query[] =
     "  ELSE eq.op END,"
     " y.typtype = 'e' OR y.oid IN (16, 17, 18, 20, 21, 23, 26, 650, 774, 829, 869, 1082, 1083,"
     "  1114, 1184, 2950) OR (y.oid IN (19, 25, 1043) AND %3$s),"
-    " %2$s, a.attidentity = 'a', coalesce(a.attnum = ANY (uni.keys), false)"
+    " %2$s, a.attidentity = 'a', coalesce(a.attnum = ANY (uni.keys), false),"
+    " coalesce((SELECT z.typarray FROM pg_catalog.pg_type z WHERE z.oid = a.atttypid"
+    "  AND z.typtype = 'b' AND z.typcategory <> 'A'), 0), tab.one_unique, tab.unseen"
     " FROM tab JOIN pg_catalog.pg_attribute a ON a.attrelid = tab.oid"
     " JOIN walk w ON w.attnum = a.attnum"
     " JOIN pg_catalog.pg_type y ON y.oid = w.typ AND NOT (y.typtype = 'd'"
@@ -156,6 +175,7 @@ parse_column(const PGresult *rows, int row, struct target *t, struct target_colu
         .generated = field_true(rows, row, F_GENERATED),
         .always_identity = field_true(rows, row, F_ALWAYS),
         .unique = field_true(rows, row, F_UNIQUE),
+        .array_oid = (uint32_t)strtoul(PQgetvalue(rows, row, F_ARRAY), NULL, 10),
     };
     return c->name && c->type_name && (!equals || c->equals);
 }
@@ -199,6 +219,8 @@ target_parse(const PGresult *rows, const struct relation *r, struct target *out,
     }
     arena_init(&out->memory, 1024, 0);
     out->kind = PQgetvalue(rows, 0, F_KIND)[0];
+    out->one_unique = field_true(rows, 0, F_ONE_UNIQUE);
+    out->unseen = field_true(rows, 0, F_UNSEEN);
     out->columns = arena_zalloc(&out->memory, (r->columns_len + 1u) * sizeof *out->columns);
     struct buf missing;
     buf_init(&missing, 300);

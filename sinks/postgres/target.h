@@ -28,12 +28,16 @@ struct target_column {
     bool generated;        /* computed by the server, cannot be written */
     bool always_identity;  /* takes values in INSERT OVERRIDING SYSTEM VALUE only */
     bool unique;           /* part of the unique key that `has_unique` speaks of */
+    uint32_t array_oid;    /* type of arrays of it that unnest() takes apart again; 0: none */
 };
 
 struct target {
     char kind;       /* pg_class.relkind: 'r', 'p', 'f' */
     bool present;    /* there is such a table */
     bool has_unique; /* a unique key, never null, whose columns the relation all has */
+    bool one_unique; /* there is no other unique or exclusion index */
+    bool unseen;     /* an ordinary table where nothing fires at a change: when it comes in a
+                        transaction makes no difference */
     struct target_column *columns;
     struct arena memory;
 };

@@ -69,8 +69,10 @@ struct memory_sink {
     char open[512];
     uint64_t position; /* survives a reconnect, as an origin does */
     atomic_uint opens;
-    int break_at_row; /* the nth row over all sessions ends the connection; 0 never */
-    int fail_at_row;  /* the nth row cannot be applied */
+    int break_at_row;  /* the nth row over all sessions ends the connection; 0 never */
+    int fail_at_row;   /* the nth row cannot be applied */
+    uint32_t refused;  /* rows of this table cannot be applied */
+    atomic_bool alone; /* as the session was opened: each row alone */
     int rows;
     uint64_t transactions;
 };
@@ -81,9 +83,9 @@ static bool
 memory_open(const struct sink_params *p, uint64_t start, struct sink **out, uint64_t *resume,
     struct err *err)
 {
-    (void)p;
     (void)err;
     atomic_fetch_add(&memory.opens, 1);
+    memory.alone = p->row_by_row;
     memory.base.ops = &memory_ops;
     memory.open[0] = 0;
     if (memory.position < start) {
@@ -101,8 +103,9 @@ memory_row(const struct change *c, struct err *err)
     if (memory.rows == memory.break_at_row) {
         return err_set(err, ERR_RECONNECT, "scripted break");
     }
-    if (memory.rows == memory.fail_at_row) {
-        return err_set(err, ERR_DATA, "scripted refusal");
+    if (memory.rows == memory.fail_at_row || c->relation->id == memory.refused) {
+        return err_set(
+            err, ERR_DATA, "scripted refusal of %s", memory.alone ? "one row" : "some row");
     }
     size_t n = strlen(memory.open);
     snprintf(memory.open + n, sizeof(memory.open) - n, "%u ", c->relation->id);
@@ -204,6 +207,7 @@ static struct stop stop;
 static struct spool *spool;
 static struct table_sync sync_rule;
 static struct deliver *deliver;
+static const struct clock *test_clock;
 
 static int64_t received_ago_us; /* how long ago what is appended was received */
 
@@ -239,7 +243,7 @@ start(void)
         .sync = &sync_rule,
         .start = 100,
         .retry_max_us = 10000,
-        .clock = &clock_system,
+        .clock = test_clock,
         .stop = &stop};
     assert_true(deliver_start(&o, &deliver, &err));
 }
@@ -299,7 +303,7 @@ static void
 a_change_that_cannot_be_applied_ends_the_sink_and_is_not_skipped(void **state)
 {
     (void)state;
-    memory.fail_at_row = 2;
+    memory.refused = 2;
     for (uint8_t i = 1; i <= 3; i++) {
         transaction(100 + i * 10U, i);
     }
@@ -309,11 +313,69 @@ a_change_that_cannot_be_applied_ends_the_sink_and_is_not_skipped(void **state)
     deliver_state(deliver, &s);
     assert_true(s.failed);
     assert_int_equal(s.state, SINK_FAILED);
-    assert_string_equal(s.error.text, "scripted refusal");
+    assert_string_equal(s.error.text, "scripted refusal of one row");
     finish();
-    assert_int_equal(atomic_load(&memory.opens), 1);
+    assert_int_equal(atomic_load(&memory.opens), 2);
     assert_string_equal(memory.committed, "1 |");
     assert_int_equal(memory.position, 110);
+}
+
+static void
+a_refusal_that_does_not_come_again_row_by_row_is_none(void **state)
+{
+    (void)state;
+    memory.fail_at_row = 2;
+    for (uint8_t i = 1; i <= 3; i++) {
+        transaction(100 + i * 10U, i);
+    }
+    start();
+    wait_applied(130);
+    finish();
+    assert_int_equal(atomic_load(&memory.opens), 2);
+    assert_true(memory.alone);
+    assert_string_equal(memory.committed, "1 |2 |3 |");
+}
+
+static atomic_int_fast64_t ahead_us;
+
+static int64_t
+ahead_mono(const struct clock *c)
+{
+    (void)c;
+    return clock_mono_us(&clock_system) + atomic_load(&ahead_us);
+}
+
+static int64_t
+ahead_wall(const struct clock *c)
+{
+    (void)c;
+    return clock_wall_us(&clock_system);
+}
+
+static void
+after_a_while_rows_are_joined_again(void **state)
+{
+    (void)state;
+    static const struct clock ahead = {.mono_us = ahead_mono, .wall_us = ahead_wall};
+    atomic_store(&ahead_us, 0);
+    test_clock = &ahead;
+    memory.fail_at_row = 1;
+    transaction(110, 1);
+    start();
+    wait_applied(110);
+    assert_int_equal(atomic_load(&memory.opens), 2);
+    assert_true(memory.alone);
+    atomic_store(&ahead_us, 61000000);
+    transaction(120, 2);
+    for (int i = 0; i < 1000 && atomic_load(&memory.opens) < 3; i++) {
+        usleep(2000);
+    }
+    transaction(130, 3);
+    wait_applied(130);
+    finish();
+    assert_int_equal(atomic_load(&memory.opens), 3);
+    assert_false(memory.alone);
+    assert_string_equal(memory.committed, "1 |2 |3 |");
 }
 
 static void
@@ -414,6 +476,7 @@ setup(void **state)
         relations[i].id = i;
     }
     memory = (struct memory_sink){0};
+    test_clock = &clock_system;
     dir = tmpdir_new();
     table_sync_init(&sync_rule, NULL, 0);
     struct err err = ERR_INIT;
@@ -443,6 +506,8 @@ main(void)
         CASE(transactions_arrive_in_order_and_once),
         CASE(a_reconnect_resumes_from_the_sinks_own_word),
         CASE(a_change_that_cannot_be_applied_ends_the_sink_and_is_not_skipped),
+        CASE(a_refusal_that_does_not_come_again_row_by_row_is_none),
+        CASE(after_a_while_rows_are_joined_again),
         CASE(what_a_tables_copy_has_already_is_left_out),
         CASE(a_discarded_transaction_leaves_no_trace),
         CASE(a_pause_holds_between_transactions_and_resumes),

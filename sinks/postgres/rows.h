@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rows into statements. Rows of one table that come behind each other and are put the same way are
+ * held back and joined into one statement; order within a table is kept exactly. Rows of different
+ * tables may change places within the target transaction, where nothing on the target can see it
+ * (target.unseen); before a row that may be seen everything held back is sent.
+ */
+#ifndef TG_SINKS_POSTGRES_ROWS_H
+#define TG_SINKS_POSTGRES_ROWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/base/buf.h"
+#include "agent/base/err.h"
+#include "agent/change/change.h"
+#include "sinks/postgres/batch.h"
+#include "sinks/postgres/bind.h"
+#include "sinks/postgres/cache.h"
+#include "sinks/postgres/pipe.h"
+
+#define ROWS_BATCHES 64u
+#define ROWS_BYTES   ((size_t)2 << 20) /* of all batches together */
+
+struct rows {
+    struct pipe *pipe; /* borrowed */
+    struct cache cache;
+    struct shape shape;
+    struct bind bind;
+    bool row_by_row;
+    struct batch *batches[ROWS_BATCHES]; /* those in use, the oldest first, then free ones */
+    uint32_t used;
+    size_t held; /* bytes of rows held back */
+    struct buf image;
+};
+
+void rows_init(struct rows *w, struct pipe *p, bool row_by_row);
+void rows_done(struct rows *w); /* accepts an all-zero one */
+
+/* Takes an insert, update or delete; *bytes: of the message it makes, nearly. */
+bool rows_put(struct rows *w, const struct change *c, size_t *bytes, struct err *err) must_use;
+/* Sends what is held back. */
+bool rows_flush(struct rows *w, struct err *err) must_use;
+/* Forgets it: the transaction is to be rolled back. */
+void rows_drop(struct rows *w);
+
+#endif
