@@ -112,10 +112,13 @@ load_phase(struct agent *a, enum phase *out, struct err *err)
 {
     char *name = NULL;
     bool found = false;
+    uint64_t start = 0;
     if (!store_get(a->store, "phase", &name, err) ||
-        !store_get_u64(a->store, "slot_start", &a->start, &found, err)) {
+        !store_get_u64(a->store, "slot_start", &start, &found, err)) {
+        x_free(name);
         return false;
     }
+    a->start = start;
     *out = PHASE_PREFLIGHT;
     bool ok = !name || phase_parse(name, out);
     if (!ok) {

@@ -34,8 +34,8 @@ struct agent {
     struct store *store;
     struct spool *spool;
     struct snapshot *snapshot;
-    struct anchor anchor; /* of the set-up, until the copy job takes it */
-    uint64_t start;       /* position at which the feed begins */
+    struct anchor anchor;   /* of the set-up, until the copy job takes it */
+    _Atomic uint64_t start; /* position at which the feed begins */
     uint64_t feed_id;
     bool defer_firing;
     uint64_t
