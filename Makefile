@@ -63,6 +63,10 @@ TESTLIB_SRC := $(sort $(wildcard tests/lib/*.c))
 TESTLIB_OBJ := $(TESTLIB_SRC:%.c=$(BUILD)/%.o)
 FORMAT_FILES := $(shell find agent decoders sinks config tests -name '*.[ch]' 2>/dev/null)
 
+# V=1 shows the commands themselves.
+Q   := $(if $(V),,@)
+say  = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo '  $(1)')
+
 .PHONY: all
 all: tidegate
 
@@ -70,7 +74,8 @@ tidegate: $(BIN)
 	@ln -sf $(BIN) tidegate
 
 $(BIN): $(BUILD)/agent/main.o $(LIB)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(call say,LD $@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(LIB): $(OBJ)
 	@rm -f $@
@@ -78,11 +83,13 @@ $(LIB): $(OBJ)
 
 $(BUILD)/tests/%.o: tests/%.c | builddeps
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Wno-conversion -Wno-sign-conversion -MMD -MP -c -o $@ $<
+	$(call say,CC $<)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Wno-conversion -Wno-sign-conversion -MMD -MP -c -o $@ $<
 
 $(BUILD)/%.o: %.c | builddeps
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,CC $<)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(TESTLIB_OBJ) $(LIB)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
@@ -166,6 +173,10 @@ fuzz-short: ## replays the corpora and fuzzes each target for 5 seconds
 	@$(AGAIN) $(FUZZ_BUILD) fuzz-bins
 	@tests/lib/run_fuzz.sh build/fuzz 5
 
+.PHONY: bench
+bench: tidegate ## times copy and apply against their peers; BENCH="apply --transactions 64000" picks one
+	@TIDEGATE_BIN=$(abspath $(BIN)) tests/bench/bench.py $(or $(BENCH),all)
+
 .PHONY: install uninstall clean help
 install: tidegate ## installs below PREFIX (/usr/local); manual pages when `make man` made them
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/tidegate
@@ -181,4 +192,4 @@ clean: ## removes what was built; fetched server binaries stay
 	rm -rf tidegate $(filter-out build/pg,$(wildcard build/*))
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | sort | awk -F'\t' '{ printf "  %-12s %s\n", $$1, $$2 }'
-	@echo "  variables    SAN=asan|tsan  CC=clang  WERROR=1  FAILPOINTS=1  PREFIX=  ONLY=\"agent/base ...\""
+	@echo "  variables    SAN=asan|tsan  CC=clang  WERROR=1  V=1  FAILPOINTS=1  PREFIX=  ONLY=\"agent/base ...\""
