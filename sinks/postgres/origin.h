@@ -36,8 +36,4 @@ struct origin {
  * when the role may do neither. */
 bool origin_open(PGconn *conn, const char *name, struct origin *out, struct err *err) must_use;
 
-/* Removes origin and row (and table and schema once they are empty), for a cleanup. *existed tells
- * whether there was anything. Nothing there is fine. */
-bool origin_forget(PGconn *conn, const char *name, bool *existed, struct err *err) must_use;
-
 #endif

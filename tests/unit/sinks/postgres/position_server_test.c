@@ -452,25 +452,6 @@ a_position_moves_with_the_rights_and_is_never_left_behind(void **state)
     assert_int_equal(err.class, ERR_CONFIG);
 }
 
-static void
-forget_removes_origin_and_table(void **state)
-{
-    NEEDS_SERVER();
-    params.dsn = plain_dsn;
-    feed_open(&feed, &params, 0x1000);
-    params.dsn = server.dsn;
-    fixture_reopen(0x1000);
-    feed_close(&feed);
-    fixture_wait_for_sessions();
-    bool existed;
-    assert_true(origin_forget(db, "tidegate_test", &existed, &feed.err));
-    assert_true(existed);
-    expect("SELECT count(*) FROM pg_replication_origin", "0");
-    expect("SELECT count(*) FROM pg_namespace WHERE nspname = 'tidegate'", "0");
-    assert_true(origin_forget(db, "tidegate_test", &existed, &feed.err));
-    assert_false(existed);
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int
@@ -498,7 +479,6 @@ main(void)
         T(a_position_in_the_table_counts_when_origins_come_later),
         T(a_session_that_ends_before_its_commit_does_not_move_the_position),
         T(a_position_moves_with_the_rights_and_is_never_left_behind),
-        T(forget_removes_origin_and_table),
         T(a_position_in_the_table_survives_a_crash_of_the_target),
     };
     return cmocka_run_group_tests(tests, start, fixture_stop);
