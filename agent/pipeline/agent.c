@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include "agent/base/arena.h"
+#include "agent/base/failpoint.h"
 #include "agent/base/log.h"
 #include "agent/base/parse.h"
 #include "agent/pg/conn.h"
@@ -333,14 +334,27 @@ look_at_lag(struct agent *a, struct err *err)
     return true;
 }
 
+/* The report that belongs to phase CUTOVER; false in every other phase. Under the lock, because
+ * another thread moves the phase and replaces the last attempt, or a dry run, in one go. */
+static bool
+running_cutover(struct agent *a, struct cutover_report *out)
+{
+    pthread_mutex_lock(&a->lock);
+    bool is = a->phase == PHASE_CUTOVER;
+    if (is) {
+        cutover_report(a->cutover, out);
+    }
+    pthread_mutex_unlock(&a->lock);
+    return is;
+}
+
 static bool
 look_at_cutover(struct agent *a, struct err *err)
 {
-    if (a->phase != PHASE_CUTOVER) {
+    struct cutover_report r;
+    if (!running_cutover(a, &r)) {
         return true;
     }
-    struct cutover_report r;
-    cutover_report(a->cutover, &r);
     if (r.state == CUTOVER_DONE) {
         return take_event(a, EVENT_CUTOVER_DONE, err);
     }
@@ -525,8 +539,11 @@ begin_cutover(struct agent *a, const struct cutover_request *req, struct err *er
     if (!req->dry_run && !move_phase(a, EVENT_CUTOVER_ASKED, &s, err)) {
         return false;
     }
+    FAILPOINT("cutover.asked");
     struct cutover *c = NULL;
     if (!cutover_start(&env, req, &c, err)) {
+        struct err ignored = ERR_INIT;
+        (void)!(req->dry_run || move_phase(a, EVENT_CUTOVER_ABORTED, &s, &ignored));
         return false;
     }
     cutover_free(a->cutover);

@@ -131,7 +131,10 @@ pg_logical_start(struct source *base, uint64_t position, struct err *err)
         return false;
     }
     s->in_transaction = false;
-    s->received = s->position = s->confirmed = position;
+    s->received = s->position = position;
+    /* Where reading begins need not be durable yet: nothing is confirmed before confirm() says so.
+     */
+    s->confirmed = 0;
     s->pending_mark = 0;
     s->pinged_us = 0;
     s->marked_us = s->feedback_us = s->heard_us = now_mono();

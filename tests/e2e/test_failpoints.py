@@ -104,3 +104,18 @@ def test_kill_at(point, world, monkeypatch):
         pytest.fail("never came to an end")
     assert kills > 0 or point in AFTER_A_CRASH, "the point was not reached"
     world.assert_equal()
+
+
+def test_a_dry_run_before_is_not_taken_for_the_cutover(world, monkeypatch):
+    """Its report stands there as done while the real attempt is being set up."""
+    monkeypatch.setenv("TIDEGATE_BIN", PROGRAM)
+    world.pgbench()
+    world.write(clients=2, rate=150)
+    agent = world.agent()
+    agent.start(env={"TIDEGATE_FAILPOINTS": "cutover.asked=sleep:400"})
+    agent.streaming()
+    dry = agent.cmd("cutover", "--dry-run")
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    done = agent.cutover()
+    assert "write downtime" in done.stdout
+    world.assert_equal()
