@@ -375,7 +375,11 @@ tick(struct agent *a, struct err *err)
     if (a->phase == PHASE_SNAPSHOT && copied && !take_event(a, EVENT_COPIED, err)) {
         return false;
     }
-    return look_at_lag(a, err) && look_at_cutover(a, err);
+    if (!look_at_lag(a, err)) {
+        return false;
+    }
+    FAILPOINT("agent.tick");
+    return look_at_cutover(a, err);
 }
 
 static bool

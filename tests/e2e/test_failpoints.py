@@ -11,6 +11,7 @@ import time
 import pytest
 
 from lib import paths
+from lib.proc import until
 
 PROGRAM = os.environ.get("TIDEGATE_FAILPOINT_BIN")
 # These stand where a run without accident does not come: they are reached by starting over after one.
@@ -107,15 +108,19 @@ def test_kill_at(point, world, monkeypatch):
 
 
 def test_a_dry_run_before_is_not_taken_for_the_cutover(world, monkeypatch):
-    """Its report stands there as done while the real attempt is being set up."""
+    """Its report stands there as done while the real attempt is being set up. The main loop is made to
+    linger just before it looks, so that it looks in that very moment; the attempt itself cannot succeed."""
     monkeypatch.setenv("TIDEGATE_BIN", PROGRAM)
     world.pgbench()
     world.write(clients=2, rate=150)
     agent = world.agent()
-    agent.start(env={"TIDEGATE_FAILPOINTS": "cutover.asked=sleep:400"})
+    agent.start(env={"TIDEGATE_FAILPOINTS": "cutover.asked=sleep:800,agent.tick=sleep:300"})
     agent.streaming()
     dry = agent.cmd("cutover", "--dry-run")
     assert dry.returncode == 0, dry.stdout + dry.stderr
-    done = agent.cutover()
-    assert "write downtime" in done.stdout
-    world.assert_equal()
+    lock = world.hold(world.target, "begin; lock table pgbench_branches in access exclusive mode")
+    agent.cutover(timeout=8, expect=3)
+    until(lambda: agent.status()["phase"] in ("catchup", "streaming"), 10, "the way back")
+    assert agent.running(), agent.err()[-3000:]
+    lock.stdin.close()
+    lock.wait(10)
