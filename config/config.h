@@ -20,6 +20,9 @@ struct string_list {
 };
 
 enum fence_kind { FENCE_NONE, FENCE_READ_ONLY };
+enum two_phase { TWO_PHASE_AUTO, TWO_PHASE_ON, TWO_PHASE_OFF };
+enum spool_compression { COMPRESSION_NONE, COMPRESSION_PRESSURE, COMPRESSION_ZSTD };
+enum error_policy { ON_ERROR_STOP, ON_ERROR_DEAD_LETTER, ON_ERROR_UPSERT };
 enum identity_policy { IDENTITY_FULL, IDENTITY_REFUSE };
 
 struct sink_config {
@@ -29,6 +32,8 @@ struct sink_config {
     uint32_t group_transactions;
     uint64_t group_bytes;
     uint64_t inflight_bytes;
+    char *start; /* "copy", "spool" or a position */
+    enum error_policy on_error;
 };
 
 #define CONFIG_SINKS_MAX 16
@@ -40,6 +45,8 @@ struct config {
         char *type;
         char *dsn;                /* secret */
         char *slot, *publication; /* default tidegate_<name> */
+        bool streaming;
+        enum two_phase two_phase;
     } source;
     struct {
         struct string_list include, exclude;
@@ -56,6 +63,11 @@ struct config {
         char *path;
         uint64_t max_size, min_free, segment_size;
         int64_t sync_interval_us;
+        int64_t keep_us;
+        uint64_t keep_size;
+        uint32_t warn_at, compress_at, pause_at; /* per cent of max_size, and of the disk */
+        enum spool_compression compression;
+        char *encryption_key; /* secret; NULL: none */
     } spool;
     struct sink_config sinks[CONFIG_SINKS_MAX];
     size_t sinks_len;

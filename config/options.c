@@ -31,6 +31,12 @@
 
 static const struct option_word identity_words[] = {
     {"full", IDENTITY_FULL}, {"refuse", IDENTITY_REFUSE}, {NULL, 0}};
+static const struct option_word two_phase_words[] = {
+    {"auto", TWO_PHASE_AUTO}, {"on", TWO_PHASE_ON}, {"off", TWO_PHASE_OFF}, {NULL, 0}};
+static const struct option_word compression_words[] = {{"none", COMPRESSION_NONE},
+    {"pressure", COMPRESSION_PRESSURE}, {"zstd", COMPRESSION_ZSTD}, {NULL, 0}};
+static const struct option_word error_words[] = {{"stop", ON_ERROR_STOP},
+    {"dead_letter", ON_ERROR_DEAD_LETTER}, {"upsert", ON_ERROR_UPSERT}, {NULL, 0}};
 static const struct option_word fence_words[] = {
     {"read_only", FENCE_READ_ONLY}, {"none", FENCE_NONE}, {NULL, 0}};
 static const struct option_word level_words[] = {
@@ -124,6 +130,20 @@ const struct option option_table[] = {
         .derived = "`tidegate_<name>`",
         .example = "tidegate_orders",
         .doc = "Name of the publication on the source. It is created when it is not there."},
+    {.path = "source.streaming",
+        .type = OPTION_BOOL,
+        AT(source.streaming),
+        .def = "true",
+        .doc = "Take large transactions from the source while they are still open there. Without "
+               "it the source keeps them on its own disk until they end."},
+    {.path = "source.two_phase",
+        .type = OPTION_WORD,
+        AT(source.two_phase),
+        .def = "auto",
+        .words = two_phase_words,
+        .doc = "Whether prepared transactions (PREPARE TRANSACTION) are prepared on the target "
+               "too, under their own names, or arrive when they are committed. `auto`: when the "
+               "source is PostgreSQL 15 or newer and both servers allow prepared transactions."},
 
     {.path = "tables.include",
         .type = OPTION_LIST,
@@ -233,16 +253,65 @@ const struct option option_table[] = {
             "Longest time that received changes wait before they are forced to the disk and "
             "confirmed to the source. Longer is cheaper on slow disks; nothing is lost either way, "
             "since the source keeps what is not confirmed."},
+    {.path = "spool.keep",
+        .type = OPTION_DURATION,
+        AT(spool.keep_us),
+        .def = "0",
+        RANGE(SEC, 365 * DAY),
+        .zero = "until every sink has them",
+        .doc = "How long changes stay in the spool after they were received, even when every sink "
+               "has them. "
+               "A sink that is added later can start from what is kept. When the spool is about "
+               "to be full, changes that every sink has go earlier than this."},
+    {.path = "spool.keep_size",
+        .type = OPTION_SIZE,
+        AT(spool.keep_size),
+        .def = "0",
+        RANGE(MIB, 1024 * TIB),
+        .zero = "no limit by size",
+        .doc = "Most bytes that changes which every sink has may take, when `spool.keep` holds "
+               "them back."},
+    {.path = "spool.warn_at",
+        .type = OPTION_NUMBER,
+        AT(spool.warn_at),
+        .def = "70",
+        RANGE(1, 100),
+        .doc = "Per cent of `spool.max_size`, or of what the disk can give, from which on the "
+               "agent "
+               "warns, with the time that is left at the present rate."},
+    {.path = "spool.compress_at",
+        .type = OPTION_NUMBER,
+        AT(spool.compress_at),
+        .def = "80",
+        RANGE(1, 100),
+        .doc = "Per cent from which on files of the spool are compressed to make room, unless "
+               "`spool.compression` is `none`."},
+    {.path = "spool.pause_at",
+        .type = OPTION_NUMBER,
+        AT(spool.pause_at),
+        .def = "95",
+        RANGE(1, 100),
+        .doc = "Per cent from which on nothing more is read from the source. The connection stays "
+               "open, the changes wait on the source's disk, and reading goes on by itself when "
+               "there is room."},
     {.path = "spool.compression",
-        .type = OPTION_STRING,
-        .since = "0.1.0",
-        .flags = OPTION_PLANNED,
-        .doc = "Compression of the spool's files."},
+        .type = OPTION_WORD,
+        AT(spool.compression),
+        .def = "pressure",
+        .words = compression_words,
+        .doc = "When files of the spool are compressed, in the background, after they are full: "
+               "`zstd` all that wait for a sink, `pressure` only when `spool.compress_at` is "
+               "reached, `none` never."},
     {.path = "spool.encryption_key",
         .type = OPTION_STRING,
-        .since = "0.1.0",
-        .flags = OPTION_PLANNED | OPTION_SECRET,
-        .doc = "Key with which the spool's files are encrypted."},
+        AT(spool.encryption_key),
+        .derived = "none: not encrypted",
+        .example = "${env:SPOOL_KEY}",
+        .max = 65536,
+        .flags = OPTION_SECRET,
+        .doc = "Key with which everything of rows that the agent keeps on disk is encrypted "
+               "(AES-256-GCM): 32 bytes, as 64 hexadecimal digits or as base64. "
+               "`openssl rand -hex 32` makes one."},
 
     {.path = "sinks[].name",
         .type = OPTION_STRING,
@@ -298,6 +367,27 @@ const struct option option_table[] = {
         .doc =
             "Most bytes sent to the target without having its answer. More hides the latency of a "
             "far network, and costs memory."},
+
+    {.path = "sinks[].start",
+        .type = OPTION_STRING,
+        AT_SINK(start),
+        .def = "copy",
+        .pattern = "copy|spool|[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}",
+        .expected = "copy, spool, or a position such as 0/16B3748",
+        .doc = "Where a sink begins that is added while the migration lives: `copy` with a copy "
+               "of all tables, `spool` with the oldest change that the spool still holds, a "
+               "position with the first transaction behind it. The latter two are for targets "
+               "that have the data already, as from a backup."},
+    {.path = "sinks[].on_error",
+        .type = OPTION_WORD,
+        AT_SINK(on_error),
+        .def = "stop",
+        .words = error_words,
+        .doc = "What happens with a change that the target refuses: `stop` stops the sink at it, "
+               "`dead_letter` puts it aside and goes on (`tidegate dead-letters` lists, applies "
+               "or drops what lies there), `upsert` turns an insert of a row that is there into "
+               "an update, an update of a row that is missing into an insert, takes a delete of "
+               "a missing row for done, and stops at everything else."},
 
     {.path = "control.socket",
         .type = OPTION_PATH,
@@ -389,6 +479,9 @@ const size_t option_count = sizeof(option_table) / sizeof(option_table[0]);
 
 _Static_assert(sizeof(option_table) / sizeof(option_table[0]) <= OPTIONS_MAX, "raise OPTIONS_MAX");
 _Static_assert(sizeof(enum fence_kind) == sizeof(int), "words are stored as int");
+_Static_assert(sizeof(enum two_phase) == sizeof(int), "words are stored as int");
+_Static_assert(sizeof(enum spool_compression) == sizeof(int), "words are stored as int");
+_Static_assert(sizeof(enum error_policy) == sizeof(int), "words are stored as int");
 _Static_assert(sizeof(enum identity_policy) == sizeof(int), "words are stored as int");
 
 const struct option *

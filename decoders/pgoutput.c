@@ -302,6 +302,11 @@ feed_record(struct pgoutput *d, const struct record *rec, struct change *out, st
         return feed_payload(d, rec, out, err);
     case RECORD_DISCARD:
         return feed_discard(d, out, err);
+    case RECORD_LINK:
+    case RECORD_ABORTED:
+    case RECORD_ABORT:
+        return err_set(
+            err, ERR_FATAL, "a record of kind %d does not belong into a feed", (int)rec->kind);
     case RECORD_MARK:
         return feed_mark(d, rec, out, err);
     }

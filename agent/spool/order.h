@@ -25,6 +25,7 @@ order_fault(const struct order *o, const struct record *rec)
     case RECORD_BEGIN:
         return o->open ? "BEGIN inside of a transaction" : NULL;
     case RECORD_DATA:
+    case RECORD_LINK:
         return o->open ? NULL : "DATA outside of a transaction";
     case RECORD_COMMIT:
         if (!o->open) {
@@ -40,6 +41,9 @@ order_fault(const struct order *o, const struct record *rec)
             return "MARK inside of a transaction";
         }
         return rec->position > o->position ? NULL : "MARK does not move the position on";
+    case RECORD_ABORTED:
+    case RECORD_ABORT:
+        return "a kind that does not stand in the log";
     }
     return "unknown kind of record";
 }

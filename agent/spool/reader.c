@@ -253,6 +253,9 @@ want_ahead(struct spool_reader *r, const struct record *rec, bool *want, struct 
     case RECORD_COMMIT:
         break;
     case RECORD_DATA:
+    case RECORD_LINK:
+    case RECORD_ABORTED:
+    case RECORD_ABORT:
         return true;
     }
     if (rec->kind == RECORD_COMMIT && r->drop != (rec->position <= r->start)) {

@@ -122,20 +122,6 @@ every_option_stands_in_reference_manual_and_schema(void **state)
 }
 
 static void
-options_of_later_versions_stay_out_of_example_and_schema(void **state)
-{
-    (void)state;
-    char *example = generated(describe_example), *schema = generated(describe_schema);
-    char *reference = generated(describe_reference);
-    assert_null(strstr(example, "compression"));
-    assert_null(strstr(schema, "encryption_key"));
-    assert_non_null(strstr(reference, "### `spool.compression`\n\nNot available in this version"));
-    free(example);
-    free(schema);
-    free(reference);
-}
-
-static void
 the_example_loads_as_it_is(void **state)
 {
     (void)state;
@@ -332,7 +318,6 @@ main(void)
         cmocka_unit_test(the_schema_in_the_tree_is_up_to_date),
         cmocka_unit_test(the_manual_page_holds_the_options),
         cmocka_unit_test(every_option_stands_in_reference_manual_and_schema),
-        cmocka_unit_test(options_of_later_versions_stay_out_of_example_and_schema),
         cmocka_unit_test(the_example_loads_as_it_is),
         cmocka_unit_test(the_example_loads_with_every_line_in_force),
         cmocka_unit_test(the_example_file_loads),

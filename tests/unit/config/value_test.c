@@ -235,7 +235,7 @@ unset_texts_are_not_set(void **state)
     struct config *c = blank();
     struct buf out;
     assert_false(value_is_set(option_find("control.listen"), c));
-    assert_false(value_is_set(option_find("spool.compression"), c));
+    assert_false(value_is_set(option_find("spool.encryption_key"), c));
     assert_true(value_is_set(option_find("copy.jobs"), c));
     buf_init(&out, 64);
     value_format(option_find("control.listen"), c, &out);
