@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The sink joins transactions while input is at hand; when there is none it is flushed, so that a
+ * caught-up target sees each commit at once.
+ *
+ * A sink may send rows together, and then cannot tell which one the target refused. So the first
+ * refusal asks for another session that sends each row alone: its refusal is final, with its own
+ * words. When everything went through, rows are joined again after a while.
+ */
+#include "agent/pipeline/delivery.h"
+
+#include <stdatomic.h>
+
+#include "agent/base/arena.h"
+#include "agent/base/parse.h"
+#include "agent/base/retry.h"
+
+#define SYNC_AFTER_US  200000 /* how old an applied position may get before it is made durable */
+#define POLL_EVERY     64     /* records between two looks at the sink while data keeps coming */
+#define FIRST_RETRY_US 200000
+#define ARENA_BLOCK    (64U << 10)
+#define STABLE_US      60000000 /* a session that lasted this long clears the retry count */
+#define ROW_BY_ROW_US  60000000 /* how long each row goes alone after a refusal */
+
+struct delivery {
+    struct delivery_options o;
+    struct decoder *decoder;
+    struct sink *sink;
+    struct spool_reader *reader;
+    struct arena arena;     /* for filtered changes; reset per record */
+    uint64_t commit_record; /* of the transaction being read */
+    bool in_transaction, has_rows;
+    int64_t rows_commit_us; /* of the last transaction with rows */
+    int64_t opened_us, synced_us;
+    int64_t idle_us;  /* wall clock when nothing was waiting last; 0: not yet */
+    int64_t alone_us; /* since when each row goes alone */
+    unsigned since_poll;
+    struct retry retry;
+    atomic_uint_fast64_t durable;
+    struct delivery_report report;
+    bool news; /* `report` was not taken yet */
+};
+
+static int64_t
+now_us(const struct delivery *d)
+{
+    return clock_mono_us(d->o.clock);
+}
+
+/* Age of the oldest thing not applied, by the clock of this machine: no older than what was read
+ * last, and no older than the last moment at which nothing was waiting. */
+static double
+lag_seconds(struct delivery *d, const struct sink_progress *p)
+{
+    int64_t now = clock_wall_us(d->o.clock);
+    if (spool_reader_behind(d->reader) == 0 && p->applied >= spool_appended(d->o.spool)) {
+        d->idle_us = now;
+        return 0;
+    }
+    int64_t received = spool_reader_received_us(d->reader);
+    int64_t since = received > d->idle_us ? received : d->idle_us;
+    return since && now > since ? (double)(now - since) / 1e6 : 0;
+}
+
+static void
+report(struct delivery *d, const struct sink_progress *p)
+{
+    d->report = (struct delivery_report){.progress = *p,
+        .behind_bytes = spool_reader_behind(d->reader),
+        .rows_commit_us = d->rows_commit_us,
+        .lag_seconds = lag_seconds(d, p)};
+    d->news = true;
+    atomic_store(&d->durable, p->durable);
+}
+
+static void
+follow_transaction(struct delivery *d, const struct record *rec, const struct change *c)
+{
+    switch (c->kind) {
+    case CHANGE_BEGIN:
+        d->commit_record = rec->position;
+        d->in_transaction = true;
+        d->has_rows = false;
+        break;
+    case CHANGE_COMMIT:
+        d->in_transaction = false;
+        d->rows_commit_us = d->has_rows ? c->commit_us : d->rows_commit_us;
+        break;
+    case CHANGE_DISCARD:
+        d->in_transaction = false;
+        break;
+    case CHANGE_INSERT:
+    case CHANGE_UPDATE:
+    case CHANGE_DELETE:
+    case CHANGE_TRUNCATE:
+        d->has_rows = true;
+        break;
+    case CHANGE_MARK:
+    case CHANGE_MESSAGE:
+        break;
+    }
+}
+
+static bool
+hand_over(struct delivery *d, const struct record *rec, struct err *err)
+{
+    struct change change;
+    bool produced = false;
+    if (!decoder_feed(d->decoder, rec, &change, &produced, err)) {
+        char lsn[FORMAT_SIZE];
+        return err_wrap(err, "decode record at %s", format_lsn(rec->position, lsn));
+    }
+    if (!produced) {
+        return true;
+    }
+    follow_transaction(d, rec, &change);
+    arena_reset(&d->arena);
+    if (!table_sync_filter(d->o.sync, d->commit_record, &change, &d->arena)) {
+        return true;
+    }
+    return sink_apply(d->sink, &change, err);
+}
+
+/* What is not flushed yet is flushed; what is applied and not durable for a while is made durable,
+ * with `durable` at once. */
+static bool
+settle(struct delivery *d, bool durable, struct err *err)
+{
+    struct sink_progress p;
+    if (!sink_flush(d->sink, err) || !sink_poll(d->sink, 0, &p, err)) {
+        return false;
+    }
+    bool late = p.durable < p.applied && now_us(d) - d->synced_us > SYNC_AFTER_US;
+    if (durable || late) {
+        if (!sink_sync(d->sink, &p, err)) {
+            return false;
+        }
+        d->synced_us = now_us(d);
+    }
+    report(d, &p);
+    return true;
+}
+
+/* Each row went alone for long enough, and this is a moment to change that. */
+static bool
+joins_again(const struct delivery *d)
+{
+    return d->o.params.row_by_row && !d->in_transaction && now_us(d) - d->alone_us > ROW_BY_ROW_US;
+}
+
+static bool
+look_at_sink(struct delivery *d, struct err *err)
+{
+    if (++d->since_poll < POLL_EVERY) {
+        return true;
+    }
+    d->since_poll = 0;
+    struct sink_progress p;
+    if (!sink_poll(d->sink, 0, &p, err)) {
+        return false;
+    }
+    report(d, &p);
+    return true;
+}
+
+bool
+delivery_step(struct delivery *d, bool pause, enum delivery_next *next, struct err *err)
+{
+    if (joins_again(d)) {
+        d->o.params.row_by_row = false;
+        *next = DELIVERY_REOPEN;
+        return settle(d, true, err);
+    }
+    bool paused = pause && !d->in_transaction;
+    struct record rec;
+    bool got = false;
+    if (!paused && !spool_reader_next(d->reader, &rec, &got, err)) {
+        return false;
+    }
+    if (!got) {
+        *next = paused ? DELIVERY_PAUSED : DELIVERY_WAIT;
+        return settle(d, false, err);
+    }
+    *next = DELIVERY_MORE;
+    return hand_over(d, &rec, err) && look_at_sink(d, err);
+}
+
+bool
+delivery_finish(struct delivery *d, struct err *err)
+{
+    return d->in_transaction || settle(d, true, err);
+}
+
+bool
+delivery_open(struct delivery *d, uint64_t *resume, struct err *err)
+{
+    d->opened_us = now_us(d);
+    *resume = 0;
+    if (!d->o.sink->open(&d->o.params, d->o.start, &d->sink, resume, err)) {
+        return false;
+    }
+    atomic_store(&d->durable, *resume);
+    decoder_reset(d->decoder);
+    d->in_transaction = false;
+    d->since_poll = 0;
+    if (!spool_reader_open(d->o.spool, *resume, &d->reader, err)) {
+        return err_wrap(err, "sink '%s'", d->o.params.name);
+    }
+    d->synced_us = now_us(d);
+    return true;
+}
+
+void
+delivery_close(struct delivery *d)
+{
+    sink_free(d->sink);
+    d->sink = NULL;
+    spool_reader_close(d->reader);
+    d->reader = NULL;
+}
+
+enum delivery_verdict
+delivery_failed(struct delivery *d, const struct err *err, int64_t *pause_us, int *attempts)
+{
+    if (err->class == ERR_DATA && !d->o.params.row_by_row) {
+        d->o.params.row_by_row = true;
+        d->alone_us = now_us(d);
+        return DELIVERY_ROW_BY_ROW;
+    }
+    if (now_us(d) - d->opened_us > STABLE_US) {
+        retry_success(&d->retry);
+    }
+    struct retry_policy policy = {
+        .first_us = FIRST_RETRY_US, .max_us = d->o.retry_max_us, .deadline_us = d->o.give_up_us};
+    bool transient = err->class == ERR_RECONNECT || err->class == ERR_RETRY;
+    uint32_t random = (uint32_t)clock_wall_us(d->o.clock);
+    if (!transient || !retry_next(&d->retry, &policy, now_us(d), random, pause_us)) {
+        return DELIVERY_FAILED;
+    }
+    *attempts = d->retry.attempts;
+    return DELIVERY_RETRY;
+}
+
+bool
+delivery_news(struct delivery *d, struct delivery_report *out)
+{
+    if (!d->news) {
+        return false;
+    }
+    *out = d->report;
+    d->news = false;
+    return true;
+}
+
+int
+delivery_sink_fd(const struct delivery *d)
+{
+    return d->sink ? sink_fd(d->sink) : -1;
+}
+
+int
+delivery_spool_fd(const struct delivery *d)
+{
+    return d->reader ? spool_reader_fd(d->reader) : -1;
+}
+
+uint64_t
+delivery_durable(const struct delivery *d)
+{
+    return atomic_load(&d->durable);
+}
+
+bool
+delivery_new(const struct delivery_options *o, struct delivery **out, struct err *err)
+{
+    struct delivery *d = x_zalloc(sizeof(*d));
+    d->o = *o;
+    arena_init(&d->arena, ARENA_BLOCK, 0);
+    atomic_init(&d->durable, o->start);
+    if (!o->decoder->open(&d->decoder, err)) {
+        delivery_free(d);
+        return false;
+    }
+    *out = d;
+    return true;
+}
+
+void
+delivery_free(struct delivery *d)
+{
+    if (!d) {
+        return;
+    }
+    delivery_close(d);
+    decoder_free(d->decoder);
+    arena_done(&d->arena);
+    x_free(d);
+}
