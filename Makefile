@@ -94,6 +94,9 @@ $(BUILD)/%.o: %.c | builddeps
 $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(TESTLIB_OBJ) $(LIB)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
 
+$(BUILD)/tests/bench/append: $(BUILD)/tests/bench/append.o $(LIB)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .SECONDARY:
 
@@ -174,8 +177,8 @@ fuzz-short: ## replays the corpora and fuzzes each target for 5 seconds
 	@tests/lib/run_fuzz.sh build/fuzz 5
 
 .PHONY: bench
-bench: tidegate ## times copy and apply against their peers; BENCH="apply --transactions 64000" picks one
-	@TIDEGATE_BIN=$(abspath $(BIN)) tests/bench/bench.py $(or $(BENCH),all)
+bench: tidegate $(BUILD)/tests/bench/append ## times copy, apply and spool against their peers; BENCH="apply --transactions 64000" picks one
+	@TIDEGATE_BIN=$(abspath $(BIN)) TIDEGATE_APPEND=$(abspath $(BUILD)/tests/bench/append) tests/bench/bench.py $(or $(BENCH),all)
 
 .PHONY: install uninstall clean help
 install: tidegate ## installs below PREFIX (/usr/local); manual pages when `make man` made them

@@ -129,7 +129,14 @@ static bool
 wait_for_input(struct pg_stream *s, int timeout_ms, bool *ready, struct err *err)
 {
     struct pollfd p = {.fd = PQsocket(s->conn), .events = POLLIN};
-    int n = poll(&p, 1, timeout_ms);
+    int n = poll(&p, 1, 0);
+    if (n == 0) {
+        int64_t nap_us = pace_nap_us(&s->pace, clock_mono_us(&clock_system));
+        if (nap_us > 0) {
+            clock_system.sleep_us(&clock_system, nap_us);
+        }
+        n = nap_us > 0 || timeout_ms > 0 ? poll(&p, 1, timeout_ms) : 0;
+    }
     if (n < 0 && errno != EINTR) {
         return err_sys(err, ERR_FATAL, errno, "replication stream: poll");
     }
@@ -166,6 +173,7 @@ pg_stream_read(
         return true;
     }
     *got = true;
+    pace_count(&s->pace);
     return parse_frame(slice_of(s->current, (size_t)n), out, err);
 }
 

@@ -13,6 +13,7 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/err.h"
+#include "agent/pg/pace.h"
 
 #define PG_SNAPSHOT_NAME_SIZE 64
 
@@ -38,6 +39,7 @@ struct pg_frame {
 struct pg_stream {
     PGconn *conn;  /* owned */
     char *current; /* libpq's buffer of the frame handed out */
+    struct pace pace;
 };
 
 /* START_REPLICATION with pgoutput: binary when the server is 14 or newer, with logical messages. */

@@ -4,6 +4,8 @@
 
     tests/bench/bench.py copy   [--scale 50]             whole database, to pg_dump -Fd -j2 + pg_restore -j2
     tests/bench/bench.py apply  [--transactions 64000]   a backlog, to a native subscription (binary)
+    tests/bench/bench.py drain  [--rows 2000000]         a backlog received and durably spooled, to pg_recvlogical -f /dev/null
+    tests/bench/bench.py append [--mebibytes 2048]       synthetic records, to dd conv=fdatasync on the same disk
 
 Contents are compared outside the timed window. Prints a table, and JSON with --json.
 """
@@ -180,6 +182,98 @@ def bench_apply(b, args):
     return f"apply {args.transactions} pgbench transactions, to a native subscription", times
 
 
+# --- drain ---------------------------------------------------------------------------------------
+
+def drain_peer(b, slot, lsn):
+    version = b.source.one("show server_version_num")
+    proto = {"14": 2, "15": 3}.get(version[:2], 4)
+    began = os.times()
+    proc.run([paths.pg_tool("pg_recvlogical"), "-d", b.source.uri("bench"), "-S", slot, "--start",
+              "--no-loop", "-f", "/dev/null", "-E", lsn, "-o", f"proto_version={proto}",
+              "-o", "publication_names=bench_pub", "-o", "binary=true", "-o", "messages=true",
+              "-o", "streaming=on"], timeout=3600)
+    ended = os.times()
+    return ended.children_user + ended.children_system - began.children_user - began.children_system
+
+
+def cpu_of(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def lsn_value(text):
+    high, low = text.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def drain_ours(b, agent, lsn):
+    """Until the agent says that it is durable; the target is down all the time."""
+    agent.start()
+    while True:
+        status = agent.status()
+        if status and lsn_value(status["spool"]["durable_position"]) >= lsn_value(lsn):
+            break
+        assert agent.running(), agent.err()[-3000:]
+        time.sleep(0.05)
+    cpu = cpu_of(agent.process.pid)
+    say(f"  memory {agent.rss / 2**20:.0f} MiB")
+    return cpu
+
+
+def bench_drain(b, args):
+    b.source.create_db("bench")
+    b.target.create_db("ours")
+    b.source.sql("create table t (id bigint primary key, a int, b text, c timestamptz, d numeric)", "bench")
+    b.source.sql("create publication bench_pub for all tables", "bench")
+    agents = [b.agent("bench", "ours") for _ in range(2)]
+    for agent in agents:
+        assert agent.run("--until", "streaming", timeout=600) == 0, agent.err()[-3000:]
+        b.target.drop_db("ours")
+        b.target.create_db("ours")
+    for n in range(2):
+        b.source.sql(f"select pg_create_logical_replication_slot('peer{n}', 'pgoutput')", "bench")
+    b.target.stop()
+    b.source.sql(
+        "do $$ begin for i in 1.." + str(args.rows // args.per_transaction) + " loop insert into t select "
+        f"(i - 1) * {args.per_transaction} + g, g, 'some text of forty bytes to fill the row ' || g, now(), "
+        f"g * 1.25 from generate_series(1, {args.per_transaction}) g; commit; end loop; end $$", "bench")
+    lsn = b.source.one("select pg_current_wal_lsn()", "bench")
+    b.source.sql("create table past_the_end (i int); checkpoint", "bench")
+    times, cpu = {"peer": [], "tidegate": []}, {"peer": [], "tidegate": []}
+    turns = {"peer": [lambda n=n: cpu["peer"].append(drain_peer(b, f"peer{n}", lsn)) for n in range(2)],
+             "tidegate": [lambda a=a: cpu["tidegate"].append(drain_ours(b, a, lsn)) for a in agents]}
+    for who in ("peer", "tidegate", "tidegate", "peer"):
+        took = timed(turns[who].pop(0))
+        for agent in agents:
+            if agent.running():
+                agent.kill()
+        say(f"  {who}: {took:.2f} s, CPU {cpu[who][-1]:.2f} s")
+        times[who].append(took)
+    shape = f"{args.rows} rows, {args.per_transaction} a transaction"
+    return [(f"receive and durably spool {shape}, to pg_recvlogical -f /dev/null", times),
+            (f"the same, CPU seconds of the receiver", cpu)]
+
+
+# --- append --------------------------------------------------------------------------------------
+
+def bench_append(b, args):
+    times = {"peer": [], "tidegate": []}
+    for who in ("peer", "tidegate", "tidegate", "peer", "peer", "tidegate"):
+        path = os.path.join(b.root, "append")
+        os.sync()
+        if who == "peer":
+            took = timed(lambda: proc.run(["dd", "if=/dev/zero", f"of={path}", "bs=1M",
+                                           f"count={args.mebibytes}", "conv=fdatasync"], timeout=3600))
+        else:
+            took = json.loads(proc.run([os.environ["TIDEGATE_APPEND"], path, str(args.mebibytes),
+                                        str(args.record_bytes), "1000"], timeout=3600).stdout)["seconds"]
+        shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+        say(f"  {who}: {took:.2f} s, {args.mebibytes / took:.0f} MiB/s")
+        times[who].append(took)
+    return f"append {args.mebibytes} MiB of {args.record_bytes} byte records, to dd conv=fdatasync", times
+
+
 def report(name, times, as_json):
     ratios = [t / p for t, p in zip(times["tidegate"], times["peer"])]
     result = {"benchmark": name, "machine": f"{os.cpu_count()} cores, {platform.machine()}",
@@ -195,19 +289,25 @@ def report(name, times, as_json):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("benchmark", choices=("copy", "apply", "all"))
+    parser.add_argument("benchmark", choices=("copy", "apply", "drain", "append", "all"))
     parser.add_argument("--scale", type=int, default=50)
     parser.add_argument("--transactions", type=int, default=64000)
+    parser.add_argument("--rows", type=int, default=2000000)
+    parser.add_argument("--per-transaction", type=int, default=1000)
+    parser.add_argument("--mebibytes", type=int, default=2048)
+    parser.add_argument("--record-bytes", type=int, default=120)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    wanted = {"copy": [bench_copy], "apply": [bench_apply], "all": [bench_copy, bench_apply]}
-    for run in wanted[args.benchmark]:
+    every = {"copy": bench_copy, "apply": bench_apply, "drain": bench_drain, "append": bench_append}
+    for run in every.values() if args.benchmark == "all" else [every[args.benchmark]]:
         root = tempfile.mkdtemp(prefix="tidegate-bench-")
         os.chmod(root, 0o755)
         b = None
         try:
             b = Bench(root)
-            report(*run(b, args), args.json)
+            results = run(b, args)
+            for result in results if isinstance(results, list) else [results]:
+                report(*result, args.json)
         finally:
             if b:
                 b.close()
