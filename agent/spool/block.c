@@ -17,6 +17,13 @@ block_init(struct block *b, size_t size)
 }
 
 void
+block_grow(struct block *b, size_t size)
+{
+    b->cap = BLOCK_HEADER_SIZE + RECORD_HEADER_MAX + size;
+    b->data = x_realloc(b->data, b->cap);
+}
+
+void
 block_done(struct block *b)
 {
     x_free(b->data);
@@ -33,7 +40,8 @@ block_reset(struct block *b)
 static uint32_t
 record_flags(const struct record *rec, bool repeated)
 {
-    uint32_t flags = rec->kind == RECORD_SCHEMA ? BLOCK_SCHEMA : 0;
+    bool schema = rec->kind == RECORD_SCHEMA || rec->kind == RECORD_LINK;
+    uint32_t flags = schema ? BLOCK_SCHEMA : 0;
     return repeated ? flags | BLOCK_CARRIED : flags;
 }
 
@@ -42,7 +50,7 @@ block_add(struct block *b, const struct record *rec, bool repeated)
 {
     if (b->records++ == 0) {
         b->received_us = rec->received_us;
-        b->base = (struct record_base){0, rec->received_us};
+        b->base = (struct record_base){0, rec->received_us, b->side};
     }
     b->commits += rec->kind == RECORD_COMMIT;
     b->flags |= record_flags(rec, repeated);
@@ -94,7 +102,7 @@ size_t
 block_single(const struct record *rec, bool repeated, const struct block_place *where,
     uint8_t out[BLOCK_SINGLE_MAX])
 {
-    struct record_base base = {0, rec->received_us};
+    struct record_base base = {0, rec->received_us, where->side};
     uint8_t *head = out + BLOCK_HEADER_SIZE;
     size_t head_len = record_header_encode(rec, repeated, &base, head);
     struct block_header h = {

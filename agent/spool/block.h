@@ -19,16 +19,20 @@ struct block {
     uint32_t records, commits, flags;
     int64_t received_us;
     struct record_base base;
+    bool side; /* of a side file */
 };
 
 /* What the writer knows and a block has to say. */
 struct block_place {
     uint64_t offset, position, synced;
     bool open;
+    bool side; /* of a side file */
 };
 
 void block_init(struct block *b, size_t size);
 void block_done(struct block *b);
+/* The same room for records as block_init(b, size) gives; keeps what is in it. */
+void block_grow(struct block *b, size_t size);
 void block_reset(struct block *b);
 
 /* Can it ever be buffered? */

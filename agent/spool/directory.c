@@ -10,6 +10,7 @@
 #include <inttypes.h>
 
 #include "agent/base/arena.h"
+#include "agent/spool/index.h"
 
 struct listing {
     uint64_t *numbers, *tmps;
@@ -65,14 +66,29 @@ remove_unfinished(const struct directory_options *o, const struct listing *l, st
     return true;
 }
 
+/* Without key the index is not read, so that the cost stays that of two small reads. */
+static bool
+check_mac(const struct directory_options *o, int fd, const struct segment_footer *f,
+    const struct codec *codec, const char **why, int *rc)
+{
+    struct index ix = {0};
+    if (!codec_seals(codec)) {
+        return true;
+    }
+    bool ok = index_read(o->fs, fd, f, codec, &ix, why, rc);
+    index_done(&ix);
+    return ok;
+}
+
 static bool
 read_sealed(const struct directory_options *o, int fd, const char *path, struct segment *seg,
-    struct err *err)
+    const struct codec *codec, struct err *err)
 {
     struct segment_footer f;
     const char *why = NULL;
     int rc = 0;
-    if (!segment_read_footer(o->fs, fd, seg, &f, &why, &rc)) {
+    if (!segment_read_footer(o->fs, fd, seg, &f, &why, &rc) ||
+        (why == NULL && !check_mac(o, fd, &f, codec, &why, &rc))) {
         return segment_io(err, rc, "read spool segment", path);
     }
     if (why != NULL) {
@@ -80,9 +96,28 @@ read_sealed(const struct directory_options *o, int fd, const char *path, struct 
         return segment_damaged(err, path, at, why);
     }
     seg->tally = f.tally;
-    seg->data_end = f.offset;
+    seg->data_end = f.offset - index_size(f.entries);
+    seg->log_end = f.offset + FOOTER_SIZE;
     seg->sealed = true;
     return true;
+}
+
+/* What the file says of itself. */
+static bool
+read_file(const struct directory_options *o, int fd, const char *path, bool newest,
+    struct segment *seg, struct err *err)
+{
+    struct codec codec;
+    int rc = o->fs->size(o->fs, fd, &seg->size);
+    if (rc < 0) {
+        return segment_io(err, rc, "size of spool segment", path);
+    }
+    if (!codec_open(&codec, o->keys, &seg->header, path, err)) {
+        return false;
+    }
+    bool ok = newest || read_sealed(o, fd, path, seg, &codec, err);
+    codec_done(&codec);
+    return ok;
 }
 
 /* *gone: the file is not there any more. */
@@ -105,13 +140,7 @@ read_one(const struct directory_options *o, uint64_t number, bool newest, struct
         return segment_io(err, fd, "open spool segment", path);
     }
     bool ok = segment_read_header(o->fs, fd, path, number, &seg->header, err);
-    if (ok) {
-        int rc = o->fs->size(o->fs, fd, &seg->size);
-        ok = rc >= 0 || segment_io(err, rc, "size of spool segment", path);
-    }
-    if (ok && !newest) {
-        ok = read_sealed(o, fd, path, seg, err);
-    }
+    ok = ok && read_file(o, fd, path, newest, seg, err);
     (void)o->fs->close(o->fs, fd);
     if (ok && o->feed_id != 0 && seg->header.feed_id != o->feed_id) {
         (void)err_set(err, ERR_CONFIG,
@@ -136,7 +165,7 @@ check_chain(const struct directory_options *o, const struct segment *before,
             o->path, a->number + 1);
         return err_hint(err, "bring the file back, or start over with a new spool and a new copy");
     }
-    if (b->base != a->base + before->size) {
+    if (b->base != before->log_end) {
         why = "it does not begin where the segment before it ends";
     } else if (b->feed_id != a->feed_id) {
         why = "it holds another feed than the segment before it";

@@ -22,9 +22,10 @@ struct directory {
 struct directory_options {
     const struct fs *fs;
     const char *path;
-    uint64_t feed_id; /* 0: any */
-    bool live;        /* a writer may be at work: segments may vanish from the front */
-    bool clean;       /* remove segments that were never finished (.tmp) */
+    uint64_t feed_id;            /* 0: any */
+    bool live;                   /* a writer may be at work: segments may vanish from the front */
+    bool clean;                  /* remove segments that were never finished (.tmp) */
+    const struct key_ring *keys; /* of encrypted files; may be NULL */
 };
 
 /* Of the newest segment only header and size are filled in; of the others everything. Checks that

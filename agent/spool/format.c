@@ -82,7 +82,31 @@ segment_header_encode(const struct segment_header *h, uint8_t out[SEGMENT_HEADER
     put64(out + 40, h->position);
     put64(out + 48, h->begin);
     put64(out + 56, (uint64_t)h->created_us);
+    put64(out + 64, h->key_id);
+    memcpy(out + 72, h->salt, SALT_SIZE);
+    put32(out + 88, h->kind);
+    put32(out + 92, h->flags);
+    memcpy(out + HEADER_MAC_END, h->mac, MAC_SIZE);
     put64(out + 120, format_sum(out, 120));
+}
+
+/* What no writer writes, though the sums are right. */
+static const char *
+header_fault(const struct segment_header *h)
+{
+    if (h->kind > FILE_SIDE || (h->flags & ~(uint32_t)FILE_PACKED)) {
+        return "unknown kind or flags in the file's header";
+    }
+    if (h->key_id == 0 && !(all_zero(h->salt, SALT_SIZE) && all_zero(h->mac, MAC_SIZE))) {
+        return "the header has a salt or mac, but no key";
+    }
+    if (h->kind == FILE_SEGMENT && (h->begin > h->number || h->begin == 0)) {
+        return "the open transaction would begin in a later segment";
+    }
+    if (h->kind == FILE_SIDE && (h->base != 0 || h->position != 0 || h->flags != 0)) {
+        return "the header of a side file has a place in the log";
+    }
+    return NULL;
 }
 
 const char *
@@ -100,7 +124,7 @@ segment_header_decode(
     if (*version != SEGMENT_VERSION) {
         return "unknown version";
     }
-    if (get32(in + 12) != SEGMENT_HEADER_SIZE || !all_zero(in + 64, 56)) {
+    if (get32(in + 12) != SEGMENT_HEADER_SIZE || !all_zero(in + 96, 8)) {
         return "reserved bytes of the segment's header are in use";
     }
     *out = (struct segment_header){
@@ -110,11 +134,13 @@ segment_header_decode(
         .position = get64(in + 40),
         .begin = get64(in + 48),
         .created_us = (int64_t)get64(in + 56),
+        .key_id = get64(in + 64),
+        .kind = get32(in + 88),
+        .flags = get32(in + 92),
     };
-    if (out->begin > out->number || out->begin == 0) {
-        return "the open transaction would begin in a later segment";
-    }
-    return NULL;
+    memcpy(out->salt, in + 72, SALT_SIZE);
+    memcpy(out->mac, in + HEADER_MAC_END, MAC_SIZE);
+    return header_fault(out);
 }
 
 void
@@ -153,11 +179,12 @@ block_header_decode(const uint8_t in[BLOCK_HEADER_SIZE], struct block_header *ou
         .flags = get32(in + 52),
         .received_us = (int64_t)get64(in + 56),
     };
-    if (out->length > BLOCK_LENGTH_MAX || out->records == 0 || out->records > out->length ||
-        out->commits > out->records) {
+    if (out->length > BLOCK_LENGTH_MAX || out->records == 0 || out->commits > out->records ||
+        (!(out->flags & BLOCK_ZSTD) && out->records > out->length)) {
         return "impossible counts in the block's header";
     }
-    if (out->flags & ~(uint32_t)(BLOCK_OPEN | BLOCK_SCHEMA | BLOCK_CARRIED)) {
+    if (out->flags &
+        ~(uint32_t)(BLOCK_OPEN | BLOCK_SCHEMA | BLOCK_CARRIED | BLOCK_ZSTD | BLOCK_SEALED)) {
         return "unknown flags in the block's header";
     }
     return NULL;
@@ -180,6 +207,10 @@ segment_footer_encode(const struct segment_footer *f, uint8_t out[FOOTER_SIZE])
     put64(out + 72, (uint64_t)t->first_received_us);
     put64(out + 80, (uint64_t)t->last_received_us);
     put32(out + 88, f->open ? 1 : 0);
+    put32(out + 92, f->entries);
+    put64(out + 96, f->index);
+    put64(out + 104, f->index_sum);
+    memcpy(out + FOOTER_MAC_END, f->mac, MAC_SIZE);
     put32(out + 4, sum32(out + 8, FOOTER_SIZE - 8));
 }
 
@@ -192,8 +223,8 @@ segment_footer_decode(const uint8_t in[FOOTER_SIZE], struct segment_footer *out)
     if (get32(in + 4) != sum32(in + 8, FOOTER_SIZE - 8)) {
         return "checksum of the segment's footer does not match";
     }
-    if (get32(in + 88) > 1 || !all_zero(in + 92, 36)) {
-        return "reserved bytes of the segment's footer are in use";
+    if (get32(in + 88) > 1) {
+        return "unknown flags in the segment's footer";
     }
     *out = (struct segment_footer){
         .offset = get64(in + 8),
@@ -210,8 +241,61 @@ segment_footer_decode(const uint8_t in[FOOTER_SIZE], struct segment_footer *out)
                 .last_received_us = (int64_t)get64(in + 80),
             },
         .open = get32(in + 88) != 0,
+        .entries = get32(in + 92),
+        .index = get64(in + 96),
+        .index_sum = get64(in + 104),
     };
+    memcpy(out->mac, in + FOOTER_MAC_END, MAC_SIZE);
+    if (out->index < SEGMENT_HEADER_SIZE || out->offset < index_size(out->entries)) {
+        return "impossible place of the index in the segment's footer";
+    }
     return NULL;
+}
+
+void
+index_header_encode(uint32_t entries, uint8_t out[INDEX_HEADER_SIZE])
+{
+    put32(out, INDEX_MAGIC);
+    put32(out + 4, entries);
+}
+
+void
+index_entry_encode(const struct index_entry *e, uint8_t out[INDEX_ENTRY_SIZE])
+{
+    put64(out, e->position);
+    put64(out + 8, e->offset);
+    put64(out + 16, e->place);
+}
+
+void
+index_entry_decode(const uint8_t *index, uint32_t i, struct index_entry *out)
+{
+    const uint8_t *p = index + index_size(i);
+    *out = (struct index_entry){get64(p), get64(p + 8), get64(p + 16)};
+}
+
+const char *
+index_check(const uint8_t *index, const struct segment_footer *f)
+{
+    if (get32(index) != INDEX_MAGIC || get32(index + 4) != f->entries) {
+        return "no index stands in front of the footer";
+    }
+    if (format_sum(index, index_size(f->entries)) != f->index_sum) {
+        return "checksum of the segment's index does not match";
+    }
+    return NULL;
+}
+
+void
+packed_length_encode(uint32_t length, uint8_t out[PACKED_LENGTH_SIZE])
+{
+    put32(out, length);
+}
+
+uint32_t
+packed_length_decode(const uint8_t in[PACKED_LENGTH_SIZE])
+{
+    return get32(in);
 }
 
 static size_t
@@ -275,14 +359,24 @@ record_header_encode(const struct record *rec, bool repeated, struct record_base
     n += put_varint(out + n, rec->payload.len);
     n += put_zigzag(out + n, rec->position - base->position);
     n += put_zigzag(out + n, (uint64_t)rec->received_us - (uint64_t)base->received_us);
-    if (rec->kind == RECORD_BEGIN) {
-        n += put_varint(out + n, rec->xid);
-    } else if (rec->kind == RECORD_SCHEMA) {
+    if (rec->kind == RECORD_SCHEMA) {
         n += put_varint(out + n, rec->key);
+    }
+    if (rec->kind == RECORD_BEGIN || base->side) {
+        n += put_varint(out + n, rec->xid);
     }
     base->position = rec->position;
     base->received_us = rec->received_us;
     return n;
+}
+
+static bool
+kind_fits(unsigned kind, bool side)
+{
+    if (side) {
+        return kind == RECORD_DATA || kind == RECORD_SCHEMA || kind == RECORD_ABORTED;
+    }
+    return kind >= RECORD_BEGIN && kind <= RECORD_LINK;
 }
 
 const char *
@@ -290,7 +384,7 @@ record_decode(const uint8_t **at, const uint8_t *end, struct record_base *base, 
     bool *repeated)
 {
     const uint8_t *p = *at;
-    uint64_t len, position, received, id = 0;
+    uint64_t len, position, received, key = 0, xid = 0;
 
     if (p >= end) {
         return "fewer records than the block's header says";
@@ -298,18 +392,18 @@ record_decode(const uint8_t **at, const uint8_t *end, struct record_base *base, 
     unsigned tag = *p++;
     unsigned kind = tag & 0x0fu;
     *repeated = (tag & TAG_REPEATED) != 0;
-    if (kind < RECORD_BEGIN || kind > RECORD_MARK || tag > (TAG_REPEATED | 0x0fu) ||
-        (*repeated && kind != RECORD_SCHEMA)) {
+    if (!kind_fits(kind, base->side) || tag > (TAG_REPEATED | 0x0fu) ||
+        (*repeated && (kind != RECORD_SCHEMA || base->side))) {
         return "unknown kind of record";
     }
     if (!get_varint(&p, end, &len) || !get_zigzag(&p, end, &position) ||
         !get_zigzag(&p, end, &received)) {
         return "record header is cut off";
     }
-    if (kind == RECORD_BEGIN || kind == RECORD_SCHEMA) {
-        if (!get_varint(&p, end, &id) || id > UINT32_MAX) {
-            return "record header is cut off";
-        }
+    if ((kind == RECORD_SCHEMA && !get_varint(&p, end, &key)) ||
+        ((kind == RECORD_BEGIN || base->side) && !get_varint(&p, end, &xid)) || key > UINT32_MAX ||
+        xid > UINT32_MAX) {
+        return "record header is cut off";
     }
     if (len > (uint64_t)(end - p)) {
         return "record reaches beyond its block";
@@ -318,13 +412,38 @@ record_decode(const uint8_t **at, const uint8_t *end, struct record_base *base, 
     base->received_us = (int64_t)((uint64_t)base->received_us + received);
     *out = (struct record){
         .kind = (enum record_kind)kind,
-        .xid = kind == RECORD_BEGIN ? (uint32_t)id : 0,
-        .key = kind == RECORD_SCHEMA ? (uint32_t)id : 0,
+        .xid = (uint32_t)xid,
+        .key = (uint32_t)key,
         .position = base->position,
         .received_us = base->received_us,
         .payload = {p, (size_t)len},
     };
     *at = p + len;
+    return NULL;
+}
+
+void
+link_encode(const struct link *l, uint8_t out[LINK_SIZE])
+{
+    put64(out, l->serial);
+    put64(out + 8, l->bytes);
+    put64(out + 16, l->records);
+    put64(out + 24, l->aborted);
+}
+
+const char *
+link_decode(struct slice in, struct link *out)
+{
+    if (in.len != LINK_SIZE) {
+        return "a LINK of another size";
+    }
+    const uint8_t *p = in.data;
+    *out = (struct link){get64(p), get64(p + 8), get64(p + 16), get64(p + 24)};
+    if (out->serial == 0 || out->bytes <= SEGMENT_HEADER_SIZE || out->records == 0 ||
+        (out->aborted != 0 &&
+            (out->aborted <= SEGMENT_HEADER_SIZE || out->aborted >= out->bytes))) {
+        return "impossible numbers in a LINK";
+    }
     return NULL;
 }
 

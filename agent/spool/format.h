@@ -2,8 +2,8 @@
  *
  * Bytes of FORMAT.md to structs and back, nothing else: no files, no memory, no order rules.
  *
- *   segment := header(128) block* [footer(128)]      block := header(64) payload      payload :=
- * record+
+ *   segment := header(128) block* [index footer(128)]     side file := header(128) block*
+ *   block := header(64) payload      content of a payload := record+
  *
  * The decoders return NULL when the bytes are right, else what is wrong with them (a static text).
  */
@@ -16,30 +16,52 @@
 
 #include "agent/change/record.h"
 
-#define SEGMENT_VERSION     1u
+#define SEGMENT_VERSION     2u
 #define SEGMENT_HEADER_SIZE 128u
 #define BLOCK_HEADER_SIZE   64u
 #define FOOTER_SIZE         128u
+#define INDEX_HEADER_SIZE   8u
+#define INDEX_ENTRY_SIZE    24u
+#define PACKED_LENGTH_SIZE  4u /* in front of each payload of a packed file */
+#define SALT_SIZE           16u
+#define MAC_SIZE            16u
 #define BLOCK_LENGTH_MAX    0x7fff0000u
-#define RECORD_HEADER_MAX   31u /* tag 1, length 5, position 10, received 10, key 5 */
-#define RECORD_PAYLOAD_MAX  (BLOCK_LENGTH_MAX - RECORD_HEADER_MAX)
+#define RECORD_HEADER_MAX   36u /* tag 1, length 5, position 10, received 10, key 5, xid 5 */
+#define RECORD_PAYLOAD_MAX  (BLOCK_LENGTH_MAX - 128u) /* header, and what encrypting adds */
 
 #define BLOCK_MAGIC         0x4b424754u /* "TGBK" */
 #define FOOTER_MAGIC        0x54464754u /* "TGFT" */
+#define INDEX_MAGIC         0x58494754u /* "TGIX" */
 
+enum file_kind { FILE_SEGMENT = 0, FILE_SIDE = 1 };
+
+enum file_flags {
+    FILE_PACKED = 1, /* written again, smaller: payloads begin with the length they had */
+};
+
+/* Of a segment and of a side file. */
 struct segment_header {
     uint64_t feed_id;
-    uint64_t number;
-    uint64_t base;     /* log offset of the header itself */
-    uint64_t position; /* of the last COMMIT or MARK in front of the segment */
-    uint64_t begin;    /* segment of the open transaction's BEGIN, or the own number */
+    uint64_t number;   /* of a side file: its serial number */
+    uint64_t base;     /* log offset of the header itself; of a side file: 0 */
+    uint64_t position; /* of the last COMMIT or MARK in front of the segment; of a side file: 0 */
+    uint64_t begin;    /* segment of the open transaction's BEGIN, or the own number; of a side
+                          file: the transaction's id */
     int64_t created_us;
+    uint64_t key_id; /* 0: not encrypted, salt and mac are zero */
+    uint8_t salt[SALT_SIZE];
+    uint32_t kind;  /* enum file_kind */
+    uint32_t flags; /* enum file_flags */
+    uint8_t mac[MAC_SIZE];
 };
+#define HEADER_MAC_END 104u /* the mac covers the bytes in front of this one */
 
 enum block_flags {
     BLOCK_OPEN = 1,    /* a transaction is open at the end */
-    BLOCK_SCHEMA = 2,  /* has SCHEMA records */
+    BLOCK_SCHEMA = 2,  /* has SCHEMA or LINK records */
     BLOCK_CARRIED = 4, /* has only repeated SCHEMA records */
+    BLOCK_ZSTD = 8,    /* the content is compressed */
+    BLOCK_SEALED = 16, /* and encrypted */
 };
 
 struct block_header {
@@ -68,8 +90,26 @@ struct segment_footer {
     uint64_t position;
     uint64_t synced;
     struct tally tally;
-    bool open; /* a transaction is open at the end */
+    bool open;        /* a transaction is open at the end */
+    uint32_t entries; /* in the index */
+    uint64_t index;   /* offset in the file of the index */
+    uint64_t index_sum;
+    uint8_t mac[MAC_SIZE];
 };
+#define FOOTER_MAC_BEGIN 8u /* the mac covers the bytes from here */
+#define FOOTER_MAC_END   112u
+
+/* Where one block stands. */
+struct index_entry {
+    uint64_t position, offset; /* as in the block's header */
+    uint64_t place;            /* offset in the file */
+};
+
+static inline uint64_t
+index_size(uint32_t entries)
+{
+    return INDEX_HEADER_SIZE + (uint64_t)entries * INDEX_ENTRY_SIZE;
+}
 
 /* XXH3, 64 bits, seed 0. */
 uint64_t format_sum(const void *data, size_t len);
@@ -86,12 +126,24 @@ const char *block_header_decode(const uint8_t in[BLOCK_HEADER_SIZE], struct bloc
 void segment_footer_encode(const struct segment_footer *f, uint8_t out[FOOTER_SIZE]);
 const char *segment_footer_decode(const uint8_t in[FOOTER_SIZE], struct segment_footer *out);
 
+void index_header_encode(uint32_t entries, uint8_t out[INDEX_HEADER_SIZE]);
+void index_entry_encode(const struct index_entry *e, uint8_t out[INDEX_ENTRY_SIZE]);
+/* Entry `i` of an index; no check. */
+void index_entry_decode(const uint8_t *index, uint32_t i, struct index_entry *out);
+/* The magic, the count and the sum of a whole index of index_size(f->entries) bytes. */
+const char *index_check(const uint8_t *index, const struct segment_footer *f);
+
+/* Four bytes of a length in front of a payload. */
+void packed_length_encode(uint32_t length, uint8_t out[PACKED_LENGTH_SIZE]);
+uint32_t packed_length_decode(const uint8_t in[PACKED_LENGTH_SIZE]);
+
 uint32_t format_magic(const uint8_t *in); /* the four bytes at `in` */
 
 /* The values that the next record's differences refer to. */
 struct record_base {
     uint64_t position;
     int64_t received_us;
+    bool side; /* fixed: the records stand in a side file, where each has its xid */
 };
 
 /* Header of `rec` to out, returns its length; moves *base on. The payload goes right behind. */
@@ -101,6 +153,19 @@ size_t record_header_encode(const struct record *rec, bool repeated, struct reco
 const char *record_decode(const uint8_t **at, const uint8_t *end, struct record_base *base,
     struct record *out, bool *repeated);
 
+#define LINK_SIZE 32u
+
+/* The payload of a LINK record. */
+struct link {
+    uint64_t serial;  /* of the side file */
+    uint64_t bytes;   /* of the file */
+    uint64_t records; /* in it, without ABORTED */
+    uint64_t aborted; /* offset in the file of the first block with ABORTED records; 0: none */
+};
+
+void link_encode(const struct link *l, uint8_t out[LINK_SIZE]);
+const char *link_decode(struct slice in, struct link *out);
+
 /* Adds one record that is not a repeated one. */
 static inline void
 tally_add(struct tally *t, const struct record *rec)
@@ -109,7 +174,7 @@ tally_add(struct tally *t, const struct record *rec)
         t->first_received_us = rec->received_us;
     }
     t->last_received_us = rec->received_us;
-    if (rec->kind == RECORD_DATA || rec->kind == RECORD_BEGIN || rec->kind == RECORD_SCHEMA) {
+    if (rec->kind != RECORD_COMMIT && rec->kind != RECORD_DISCARD && rec->kind != RECORD_MARK) {
         return;
     }
     if (rec->kind != RECORD_DISCARD) {

@@ -20,38 +20,10 @@
 
 #include "agent/base/arena.h"
 #include "agent/base/parse.h"
-#include "agent/spool/internal.h"
-#include "agent/spool/scan.h"
+#include "agent/spool/reader.intern.h"
+#include "agent/spool/start.h"
 
-enum reader_mode { MODE_SKIP, MODE_ORPHAN, MODE_LIVE };
-
-struct spool_reader {
-    struct spool *spool;
-    struct spool_reader *next;
-    int event;
-    _Atomic bool waiting; /* wants to be woken at the next flush */
-    _Atomic uint64_t at;  /* log offset */
-    _Atomic int64_t received_us;
-
-    uint64_t number;       /* of the segment it reads or reads next; 0: the first there will be */
-    uint64_t start_number; /* carried schemas of this one are wanted */
-    uint64_t start;        /* position */
-    int fd;                /* -1: not open yet */
-    char path[SEGMENT_PATH_MAX];
-    struct scan scan;
-
-    /* the block that is being handed out */
-    const uint8_t *next_byte, *payload, *payload_end;
-    uint32_t left; /* records */
-    uint64_t block_offset;
-    struct record_base base;
-
-    enum reader_mode mode;
-    uint64_t boundary;     /* SKIP ends in the block at this log offset, */
-    size_t boundary_bytes; /* behind so many bytes of its payload */
-    bool ahead;            /* the start is beyond all that the spool had when it was opened */
-    bool drop;             /* ahead: the open transaction is left out */
-};
+#define SKIP_AHEAD 4096u
 
 void
 reader_wake_all(struct spool *s)
@@ -73,8 +45,19 @@ reader_lowest_segment(const struct spool *s)
     return lowest;
 }
 
-static bool
-damaged(const struct spool_reader *r, uint64_t offset, const char *why, struct err *err)
+bool
+reader_near(const struct spool *s, uint64_t number)
+{
+    for (const struct spool_reader *r = s->readers; r != NULL; r = r->next) {
+        if (r->number == number || r->number + 1 == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+reader_damaged(const struct spool_reader *r, uint64_t offset, const char *why, struct err *err)
 {
     return segment_damaged(err, r->path, offset, why);
 }
@@ -98,25 +81,52 @@ refresh_locked(struct spool_reader *r, bool *moved)
     }
     size_t i = (size_t)(r->number - first);
     const struct segment *seg = &s->segments[i];
-    if (!*moved && seg->sealed && i + 1 < s->count &&
-        r->scan.at == seg->data_end - seg->header.base) {
+    if (!*moved && seg->sealed && i + 1 < s->count && r->scan.log == seg->data_end) {
         r->number++;
         seg++;
         *moved = true;
     }
+    /* A file that was packed before it was opened has a limit of its own; one that was opened
+     * before stays as it was. */
     uint64_t limit = seg->data_end - seg->header.base;
     if (*moved) {
         scan_file(&r->scan, -1, seg->header.base, limit);
+    } else if (!r->codec.packed) {
+        r->scan.limit = limit;
     }
-    r->scan.base = seg->header.base;
-    r->scan.limit = limit;
-    return r->scan.at < limit;
+    return r->scan.log < seg->data_end;
+}
+
+/* The file as it is now, which may have been packed since the index was looked at. */
+static bool
+read_head(struct spool_reader *r, struct segment *seg, struct err *err)
+{
+    const struct fs *fs = r->spool->fs;
+    if (!segment_read_header(fs, r->fd, r->path, r->number, &seg->header, err) ||
+        !codec_open(&r->codec, r->spool->keys, &seg->header, r->path, err)) {
+        return false;
+    }
+    scan_codec(&r->scan, &r->codec);
+    return true;
+}
+
+static void
+close_file(struct spool_reader *r)
+{
+    if (r->fd >= 0) {
+        (void)r->spool->fs->close(r->spool->fs, r->fd);
+        r->fd = -1;
+    }
+    codec_done(&r->codec);
 }
 
 static bool
 open_file(struct spool_reader *r, struct err *err)
 {
     const struct fs *fs = r->spool->fs;
+    struct segment seg = {0};
+    struct segment_footer f;
+    struct index ix = {0};
     if (!segment_path(r->spool->path, r->number, false, r->path, err)) {
         return false;
     }
@@ -125,7 +135,16 @@ open_file(struct spool_reader *r, struct err *err)
         return segment_io(err, r->fd, "open spool segment", r->path);
     }
     r->scan.fd = r->fd;
-    return true;
+    bool ok = read_head(r, &seg, err);
+    if (ok && r->codec.packed) {
+        ok = index_open(fs, r->fd, r->path, &seg.header, &r->codec, &f, &ix, err);
+        r->scan.limit = ok ? f.index : r->scan.limit;
+        index_done(&ix);
+    }
+    if (!ok) {
+        close_file(r);
+    }
+    return ok;
 }
 
 /* Ensures that scan.at < scan.limit and the file is open, or says *got = false. */
@@ -136,10 +155,12 @@ refresh(struct spool_reader *r, bool *got, struct err *err)
     do {
         pthread_mutex_lock(r->spool->lock);
         *got = refresh_locked(r, &moved);
+        if (moved) {
+            atomic_store(&r->side_at, side_before(r->spool, r->number));
+        }
         pthread_mutex_unlock(r->spool->lock);
-        if (moved && r->fd >= 0) {
-            (void)r->spool->fs->close(r->spool->fs, r->fd);
-            r->fd = -1;
+        if (moved) {
+            close_file(r);
         }
     } while (moved && !*got);
     if (*got && r->fd < 0) {
@@ -168,7 +189,8 @@ scan_failed(const struct spool_reader *r, enum scan_result res, struct err *err)
     if (res == SCAN_ERROR) {
         return segment_io(err, r->scan.rc, "read spool segment", r->path);
     }
-    return damaged(r, r->scan.at, res == SCAN_INVALID ? r->scan.why : "no block begins here", err);
+    return reader_damaged(
+        r, r->scan.at, res == SCAN_INVALID ? r->scan.why : "no block begins here", err);
 }
 
 /* Blocks whose records would all be left out need not be read. */
@@ -193,15 +215,19 @@ load_block(struct spool_reader *r, bool *got, struct err *err)
     for (;;) {
         *got = r->fd >= 0 && r->scan.at < r->scan.limit;
         if (!*got && (!refresh(r, got, err) || (!*got && !wait_for_more(r, got, err)))) {
+            *got = false;
             return false;
         }
         if (!*got) {
-            note_at(r, r->scan.base + r->scan.at);
+            note_at(r, r->scan.log);
             return true;
         }
         struct block_header h;
         struct slice payload = {0};
+        /* In front of the start most blocks are only stepped over: their bytes are not wanted. */
+        r->scan.ahead = r->mode == MODE_SKIP ? SKIP_AHEAD : 0;
         enum scan_result res = scan_peek(&r->scan, &h);
+        r->block_at = r->scan.at;
         if (res == SCAN_OK && unwanted(r, &h)) {
             scan_skip(&r->scan, &h);
             continue;
@@ -217,99 +243,42 @@ load_block(struct spool_reader *r, bool *got, struct err *err)
         r->payload_end = payload.data + payload.len;
         r->left = h.records;
         r->block_offset = h.offset;
-        r->base = (struct record_base){0, h.received_us};
+        r->base = (struct record_base){0, h.received_us, false};
         return true;
     }
 }
 
-/* --- what is handed out -------------------------------------------------------------------------
+/* --- reading ------------------------------------------------------------------------------------
  */
-
-static bool
-fail_start(const struct spool_reader *r, const struct record *rec, const char *why, struct err *err)
-{
-    char at[FORMAT_SIZE], start[FORMAT_SIZE];
-    return err_set(err, ERR_FATAL, "spool '%s', commit at %s, reading behind %s: %s",
-        r->spool->path, format_lsn(rec->position, at), format_lsn(r->start, start), why);
-}
-
-/* LIVE, but the start was not in the spool when the reader was opened. */
-static bool
-want_ahead(struct spool_reader *r, const struct record *rec, bool *want, struct err *err)
-{
-    *want = !r->drop;
-    switch (rec->kind) {
-    case RECORD_BEGIN:
-        r->drop = rec->position < r->start;
-        *want = !r->drop;
-        return true;
-    case RECORD_SCHEMA:
-        *want = true;
-        return true;
-    case RECORD_DISCARD:
-        r->drop = false;
-        return true;
-    case RECORD_MARK:
-    case RECORD_COMMIT:
-        break;
-    case RECORD_DATA:
-    case RECORD_LINK:
-    case RECORD_ABORTED:
-    case RECORD_ABORT:
-        return true;
-    }
-    if (rec->kind == RECORD_COMMIT && r->drop != (rec->position <= r->start)) {
-        return fail_start(r, rec, "its BEGIN foretold that it lies on the other side", err);
-    }
-    *want = rec->position > r->start;
-    r->ahead = rec->position < r->start;
-    r->drop = false;
-    return true;
-}
-
-static bool
-want(struct spool_reader *r, const struct record *rec, bool *out, struct err *err)
-{
-    size_t read = (size_t)(r->next_byte - r->payload);
-    switch (r->mode) {
-    case MODE_SKIP:
-        *out = rec->kind == RECORD_SCHEMA;
-        if (r->block_offset == r->boundary && read >= r->boundary_bytes) {
-            r->mode = MODE_LIVE;
-        }
-        return true;
-    case MODE_ORPHAN:
-        *out = rec->kind == RECORD_SCHEMA;
-        if (rec->kind == RECORD_COMMIT) {
-            return fail_start(r, rec, "the segment where it begins is gone", err);
-        }
-        if (rec->kind == RECORD_DISCARD) {
-            r->mode = MODE_LIVE;
-        }
-        return true;
-    case MODE_LIVE:
-        break;
-    }
-    *out = true;
-    return !r->ahead || want_ahead(r, rec, out, err);
-}
 
 bool
 spool_reader_next(struct spool_reader *r, struct record *rec, bool *got, struct err *err)
 {
     for (;;) {
+        if (r->linked) {
+            if (!reader_next_of_side(r, rec, got, err)) {
+                return false;
+            }
+            if (*got) {
+                return true;
+            }
+        }
         while (r->left > 0) {
             bool repeated, wanted;
             const char *why =
                 record_decode(&r->next_byte, r->payload_end, &r->base, rec, &repeated);
             if (why != NULL) {
                 *got = false;
-                return damaged(r, r->block_offset - r->scan.base, why, err);
+                return reader_damaged(r, r->block_at, why, err);
             }
             r->left--;
-            if (!want(r, rec, &wanted, err)) {
+            if (!reader_want(r, rec, &wanted, err) ||
+                (rec->kind == RECORD_LINK && !reader_enter_side(r, rec, wanted, err))) {
                 *got = false;
                 return false;
+            }
+            if (r->linked) {
+                break;
             }
             if (wanted) {
                 uint64_t read = (uint64_t)(r->next_byte - r->payload);
@@ -318,6 +287,9 @@ spool_reader_next(struct spool_reader *r, struct record *rec, bool *got, struct 
                 *got = true;
                 return true;
             }
+        }
+        if (r->linked) {
+            continue;
         }
         if (!load_block(r, got, err)) {
             return false;
@@ -331,93 +303,36 @@ spool_reader_next(struct spool_reader *r, struct record *rec, bool *got, struct 
 /* --- opening ------------------------------------------------------------------------------------
  */
 
-/* The end of the last COMMIT or MARK at or before the start, in bytes of the payload; 0: there is
- * none. */
+/* The segment has a COMMIT or MARK at or before the start: reads up to the last one for its schemas
+ * alone. */
 static bool
-last_before(const struct spool_reader *r, const struct block_header *h, struct slice payload,
-    size_t *out, struct err *err)
+skip_to_start(
+    struct spool_reader *r, const struct segment *seg, const struct index_hit *hit, struct err *err)
 {
-    const uint8_t *at = payload.data, *end = payload.data + payload.len;
-    struct record_base base = {0, h->received_us};
-    *out = 0;
-    for (uint32_t i = 0; i < h->records; i++) {
-        struct record rec;
-        bool repeated;
-        const char *why = record_decode(&at, end, &base, &rec, &repeated);
-        if (why != NULL) {
-            return damaged(r, h->offset - r->scan.base, why, err);
-        }
-        if (rec.kind == RECORD_COMMIT || rec.kind == RECORD_MARK) {
-            if (rec.position > r->start) {
-                break;
-            }
-            *out = (size_t)(at - payload.data);
-        }
-    }
-    return true;
-}
-
-/* Takes the payload of the block peeked, and the boundary from it if it is there. */
-static bool
-try_boundary(struct spool_reader *r, const struct block_header *h, bool *found, struct err *err)
-{
-    struct slice payload;
-    enum scan_result res = scan_payload(&r->scan, h, &payload);
-    if (res != SCAN_OK) {
-        return scan_failed(r, res, err);
-    }
-    if (!last_before(r, h, payload, &r->boundary_bytes, err)) {
+    struct start where = {
+        .fs = r->spool->fs,
+        .path = r->path,
+        .scan = &r->scan,
+        .position = r->start,
+        .before = seg->header.position,
+    };
+    if (!open_file(r, err)) {
         return false;
     }
-    *found = r->boundary_bytes > 0;
-    if (*found) {
-        r->boundary = h->offset;
-    }
-    return true;
-}
-
-/* The segment has a COMMIT or MARK at or before the start: finds the last one by the blocks'
- * headers. */
-static bool
-find_boundary(struct spool_reader *r, uint64_t position, struct err *err)
-{
-    struct block_header h;
-    uint64_t candidate = 0; /* block that ends at or before the start and moved the position */
-    enum scan_result res;
-    bool found = false;
-
-    while ((res = scan_peek(&r->scan, &h)) == SCAN_OK && h.position <= r->start) {
-        candidate = h.position != position ? r->scan.at : candidate;
-        position = h.position;
-        scan_skip(&r->scan, &h);
-    }
-    if (res != SCAN_OK && res != SCAN_END) {
-        return scan_failed(r, res, err);
-    }
-    if (res == SCAN_OK && !try_boundary(r, &h, &found, err)) {
+    bool in_file = seg->sealed || r->codec.packed;
+    if (!start_find(&where, in_file ? NULL : hit, err)) {
         return false;
     }
-    if (!found && candidate != 0) {
-        scan_seek(&r->scan, candidate);
-        res = scan_peek(&r->scan, &h);
-        if (res != SCAN_OK) {
-            return scan_failed(r, res, err);
-        }
-        if (!try_boundary(r, &h, &found, err)) {
-            return false;
-        }
-    }
-    if (!found) {
-        return damaged(r, SEGMENT_HEADER_SIZE, "the records do not fit the segment's footer", err);
-    }
-    scan_seek(&r->scan, SEGMENT_HEADER_SIZE);
+    r->boundary = where.boundary;
+    r->boundary_bytes = where.boundary_bytes;
     r->mode = MODE_SKIP;
     return true;
 }
 
 /* Chooses the segment and protects it from retirement. Under the lock. */
 static bool
-choose_segment(struct spool_reader *r, struct segment *seg, bool *any, struct err *err)
+choose_segment(
+    struct spool_reader *r, struct segment *seg, struct index_hit *hit, bool *any, struct err *err)
 {
     struct spool *s = r->spool;
     *any = s->count > 0;
@@ -429,8 +344,12 @@ choose_segment(struct spool_reader *r, struct segment *seg, bool *any, struct er
                 s->path, format_lsn(oldest, first), format_lsn(r->start, start));
         }
         *seg = s->segments[spool_start_segment(s, r->start)];
+        if (!seg->sealed) {
+            index_find(&s->index, r->start, seg->header.position, hit);
+        }
         r->number = seg->header.number;
         scan_file(&r->scan, -1, seg->header.base, seg->data_end - seg->header.base);
+        atomic_store(&r->side_at, side_before(s, r->number));
     }
     r->ahead = r->start > atomic_load(&s->position);
     r->start_number = *any ? r->number : 1;
@@ -443,16 +362,17 @@ static bool
 find_start(struct spool_reader *r, struct err *err)
 {
     struct segment seg = {0};
+    struct index_hit hit = {0};
     bool any;
 
     pthread_mutex_lock(r->spool->lock);
-    bool ok = choose_segment(r, &seg, &any, err);
+    bool ok = choose_segment(r, &seg, &hit, &any, err);
     pthread_mutex_unlock(r->spool->lock);
     if (!ok || !any) {
         return ok;
     }
     if (seg.tally.first_position != 0 && seg.tally.first_position <= r->start) {
-        return open_file(r, err) && find_boundary(r, seg.header.position, err);
+        return skip_to_start(r, &seg, &hit, err);
     }
     if (seg.header.begin != seg.header.number) {
         r->mode = MODE_ORPHAN;
@@ -482,8 +402,8 @@ spool_reader_open(struct spool *s, uint64_t position, struct spool_reader **out,
         spool_reader_close(r);
         return false;
     }
-    note_at(r, r->mode == MODE_SKIP ? r->boundary + BLOCK_HEADER_SIZE + r->boundary_bytes
-                                    : r->scan.base + r->scan.at);
+    note_at(r,
+        r->mode == MODE_SKIP ? r->boundary + BLOCK_HEADER_SIZE + r->boundary_bytes : r->scan.log);
     /* Who polls before the first read must not miss what is there. */
     atomic_store(&r->waiting, true);
     (void)eventfd_write(r->event, 1);
@@ -502,7 +422,9 @@ spool_reader_behind(const struct spool_reader *r)
 {
     uint64_t at = atomic_load_explicit(&r->at, memory_order_relaxed);
     uint64_t end = atomic_load(&r->spool->flushed);
-    return end > at ? end - at : 0;
+    uint64_t side_at = atomic_load_explicit(&r->side_at, memory_order_relaxed);
+    uint64_t side_end = atomic_load(&r->spool->side_flushed);
+    return (end > at ? end - at : 0) + (side_end > side_at ? side_end - side_at : 0);
 }
 
 int64_t
@@ -525,12 +447,11 @@ spool_reader_close(struct spool_reader *r)
         }
     }
     pthread_mutex_unlock(r->spool->lock);
-    if (r->fd >= 0) {
-        (void)r->spool->fs->close(r->spool->fs, r->fd);
-    }
+    close_file(r);
     if (r->event >= 0) {
         (void)close(r->event);
     }
+    reader_leave_side(r);
     scan_done(&r->scan);
     x_free(r);
 }

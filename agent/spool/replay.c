@@ -13,9 +13,28 @@
 struct run {
     const struct replay *in;
     struct replay_result *out;
+    struct segment seg; /* as the file itself says */
+    bool newest;        /* a torn tail is allowed */
+    struct codec codec;
+    struct index index;
     struct scan sc;
     bool any_live; /* a block that is not a carried one was met */
+    struct err *err;
 };
+
+/* In place of a reason: `err` says it all already. */
+static const char said[] = "";
+
+static const char *
+check_link(const struct run *run, const struct record *rec)
+{
+    struct link link;
+    const char *why = link_decode(rec->payload, &link);
+    if (why == NULL && run->in->link != NULL && !run->in->link(&link, run->in->arg, run->err)) {
+        why = said;
+    }
+    return why;
+}
 
 static const char *
 check_record(struct run *run, const struct record *rec, bool repeated)
@@ -29,13 +48,13 @@ check_record(struct run *run, const struct record *rec, bool repeated)
         order_step(&out->order, rec);
         tally_add(&out->tally, rec);
         if (rec->kind == RECORD_BEGIN || !out->order.open) {
-            out->begin = run->in->seg->header.number;
+            out->begin = run->seg.header.number;
         }
     }
     if (run->in->each != NULL) {
         run->in->each(rec, repeated, run->in->arg);
     }
-    return NULL;
+    return rec->kind == RECORD_LINK ? check_link(run, rec) : NULL;
 }
 
 /* All records of a block, and that its header speaks the truth about them. */
@@ -43,7 +62,7 @@ static const char *
 check_block(struct run *run, const struct block_header *h, struct slice payload)
 {
     const uint8_t *at = payload.data, *end = payload.data + payload.len;
-    struct record_base base = {0, h->received_us};
+    struct record_base base = {0, h->received_us, false};
     struct record rec;
     bool repeated, schema = false;
     bool carried = (h->flags & BLOCK_CARRIED) != 0;
@@ -64,7 +83,7 @@ check_block(struct run *run, const struct block_header *h, struct slice payload)
         if (why != NULL) {
             return why;
         }
-        schema |= rec.kind == RECORD_SCHEMA;
+        schema |= rec.kind == RECORD_SCHEMA || rec.kind == RECORD_LINK;
     }
     if (at != end) {
         return "more bytes than records in a block";
@@ -98,7 +117,7 @@ check_footer(const struct run *run, const struct segment_footer *f)
 static bool
 judge_tail(struct run *run, const char *why, struct err *err)
 {
-    bool witness = !run->in->newest;
+    bool witness = !run->newest || run->sc.certain;
     if (!witness && scan_find_witness(&run->sc, &witness) == SCAN_ERROR) {
         return segment_io(err, run->sc.rc, "read spool segment", run->in->path);
     }
@@ -109,29 +128,62 @@ judge_tail(struct run *run, const char *why, struct err *err)
     return true;
 }
 
-/* The blocks are over and what follows says it is a footer. */
+/* NULL: the footer ends the file, and its index tells of the blocks that were found. */
+static const char *
+check_index(const struct run *run, const struct segment_footer *f, const struct index *ix)
+{
+    const struct index *found = &run->index;
+    size_t entries = (size_t)found->entries * INDEX_ENTRY_SIZE;
+    if (f->offset != run->sc.log + index_size(f->entries)) {
+        return "the footer belongs to another place";
+    }
+    if (ix->entries != found->entries ||
+        (entries > 0 && memcmp(ix->bytes + INDEX_HEADER_SIZE, found->bytes + INDEX_HEADER_SIZE,
+                            entries) != 0)) {
+        return "the segment's index does not fit its blocks";
+    }
+    return check_footer(run, f);
+}
+
+/* The blocks are over and what follows says it is index and footer. */
 static bool
 replay_footer(struct run *run, struct err *err)
 {
     struct segment_footer f;
+    struct index ix = {0};
     const char *why = NULL;
     int rc = 0;
+    bool ok = segment_read_footer(run->in->fs, run->in->fd, &run->seg, &f, &why, &rc);
 
-    if (run->sc.at + FOOTER_SIZE != run->sc.limit) {
-        return judge_tail(run, "a footer that is not at the end of the segment", err);
+    if (ok && why == NULL && f.index != run->sc.at) {
+        why = "an index that is not at the end of the segment";
     }
-    if (!segment_read_footer(run->in->fs, run->in->fd, run->in->seg, &f, &why, &rc)) {
+    ok = ok && (why != NULL || index_read(run->in->fs, run->in->fd, &f, NULL, &ix, &why, &rc));
+    if (!ok) {
+        index_done(&ix);
         return segment_io(err, rc, "read spool segment", run->in->path);
     }
     if (why != NULL) {
+        index_done(&ix);
         return judge_tail(run, why, err);
     }
-    why = check_footer(run, &f);
+    why = codec_check_footer(&run->codec, &f, index_bytes(&ix));
+    why = why ? why : check_index(run, &f, &ix);
+    index_done(&ix);
     if (why != NULL) {
         return segment_damaged(err, run->in->path, run->sc.at, why);
     }
     run->out->sealed = true;
+    run->out->log_end = f.offset + FOOTER_SIZE;
     return true;
+}
+
+static void
+note_block(struct run *run, const struct block_header *h, uint64_t place)
+{
+    struct index_entry e = {h->position, h->offset, place};
+    run->out->blocks++;
+    index_add(&run->index, &e);
 }
 
 static bool
@@ -148,7 +200,7 @@ replay_blocks(struct run *run, struct err *err)
         run->out->end = at;
         switch (r) {
         case SCAN_END:
-            if (!run->in->newest) {
+            if (!run->newest) {
                 return segment_damaged(err, run->in->path, at, "the segment has no footer");
             }
             return true;
@@ -162,26 +214,61 @@ replay_blocks(struct run *run, struct err *err)
             break;
         }
         const char *why = check_block(run, &h, payload);
+        if (why == said) {
+            return false;
+        }
         if (why != NULL) {
             return segment_damaged(err, run->in->path, at, why);
         }
-        run->out->blocks++;
+        note_block(run, &h, at);
     }
+}
+
+/* The file may have been packed since somebody looked at it last. */
+static bool
+look_again(struct run *run, struct err *err)
+{
+    const struct replay *in = run->in;
+    struct segment_header h;
+    if (!segment_read_header(in->fs, in->fd, in->path, in->seg->header.number, &h, err)) {
+        return false;
+    }
+    run->seg = *in->seg;
+    if (h.flags != in->seg->header.flags) {
+        int rc = in->fs->size(in->fs, in->fd, &run->seg.size);
+        if (rc < 0) {
+            return segment_io(err, rc, "size of spool segment", in->path);
+        }
+    }
+    run->seg.header = h;
+    run->newest = in->newest && !segment_packed(&run->seg);
+    return codec_open(&run->codec, in->keys, &h, in->path, err);
 }
 
 bool
 replay_segment(const struct replay *in, struct replay_result *out, struct err *err)
 {
-    struct run run = {.in = in, .out = out};
-    const struct segment_header *h = &in->seg->header;
+    struct run run = {.in = in, .out = out, .err = err};
 
+    *out = (struct replay_result){0};
+    if (!look_again(&run, err)) {
+        return false;
+    }
+    const struct segment_header *h = &run.seg.header;
     *out = (struct replay_result){
         .order = {.position = h->position, .open = h->begin != h->number},
         .begin = h->begin,
     };
     scan_init(&run.sc, in->fs, REPLAY_BUFFER);
-    scan_file(&run.sc, in->fd, h->base, in->seg->size);
+    scan_file(&run.sc, in->fd, h->base, run.seg.size);
+    scan_codec(&run.sc, &run.codec);
     bool ok = replay_blocks(&run, err);
     scan_done(&run.sc);
+    codec_done(&run.codec);
+    if (in->index != NULL) {
+        *in->index = run.index;
+    } else {
+        index_done(&run.index);
+    }
     return ok;
 }

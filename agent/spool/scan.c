@@ -14,6 +14,7 @@ void
 scan_init(struct scan *sc, const struct fs *fs, size_t cap)
 {
     *sc = (struct scan){.fs = fs, .fd = -1, .cap = cap, .buf = x_malloc(cap)};
+    sc->codec = &sc->none;
 }
 
 void
@@ -21,6 +22,7 @@ scan_done(struct scan *sc)
 {
     x_free(sc->buf);
     free(sc->big);
+    codec_done(&sc->none);
     sc->buf = NULL;
     sc->big = NULL;
 }
@@ -32,13 +34,22 @@ scan_file(struct scan *sc, int fd, uint64_t base, uint64_t limit)
     sc->base = base;
     sc->limit = limit;
     sc->at = SEGMENT_HEADER_SIZE;
+    sc->log = base + SEGMENT_HEADER_SIZE;
     sc->buf_len = 0;
+    sc->codec = &sc->none;
 }
 
 void
-scan_seek(struct scan *sc, uint64_t at)
+scan_codec(struct scan *sc, struct codec *codec)
+{
+    sc->codec = codec;
+}
+
+void
+scan_seek(struct scan *sc, uint64_t at, uint64_t log)
 {
     sc->at = at;
+    sc->log = log;
 }
 
 /* `len` bytes at `off`, of the window; len <= cap and off + len <= limit. NULL: rc is set. */
@@ -57,7 +68,11 @@ window(struct scan *sc, uint64_t off, size_t len)
     sc->buf_at = off;
     sc->buf_len = keep;
     uint64_t left = sc->limit - (off + keep);
-    size_t want = left < sc->cap - keep ? (size_t)left : sc->cap - keep;
+    size_t room = sc->cap - keep;
+    if (sc->ahead != 0 && sc->ahead < room) {
+        room = len - keep > sc->ahead ? len - keep : sc->ahead;
+    }
+    size_t want = left < room ? (size_t)left : room;
     ssize_t got = sc->fs->pread_all(sc->fs, sc->fd, sc->buf + keep, want, off + keep);
     if (got < 0) {
         sc->rc = (int)got;
@@ -78,6 +93,7 @@ scan_peek(struct scan *sc, struct block_header *out)
         free(sc->big);
         sc->big = NULL;
     }
+    sc->certain = false;
     if (sc->at >= sc->limit) {
         return SCAN_END;
     }
@@ -86,19 +102,28 @@ scan_peek(struct scan *sc, struct block_header *out)
         sc->why = "a block's header is cut off";
         return SCAN_INVALID;
     }
-    const uint8_t *p = window(sc, sc->at, BLOCK_HEADER_SIZE);
+    size_t head = BLOCK_HEADER_SIZE + (sc->codec->packed ? PACKED_LENGTH_SIZE : 0);
+    head = room < head ? BLOCK_HEADER_SIZE : head;
+    const uint8_t *p = window(sc, sc->at, head);
     if (p == NULL) {
         return SCAN_ERROR;
     }
-    if (format_magic(p) == FOOTER_MAGIC) {
+    if (format_magic(p) == INDEX_MAGIC) {
         return SCAN_FOOTER;
     }
     sc->why = block_header_decode(p, out);
-    if (sc->why == NULL && out->offset != sc->base + sc->at) {
+    if (sc->why == NULL && out->offset != sc->log) {
         sc->why = "the block belongs to another place";
     }
     if (sc->why == NULL && out->length > room - BLOCK_HEADER_SIZE) {
         sc->why = "a block's payload is cut off";
+    }
+    if (sc->why == NULL && sc->codec->packed) {
+        if (out->length < PACKED_LENGTH_SIZE) {
+            sc->why = "the payload of a packed block is cut off";
+        } else {
+            sc->old_length = packed_length_decode(p + BLOCK_HEADER_SIZE);
+        }
     }
     return sc->why == NULL ? SCAN_OK : SCAN_INVALID;
 }
@@ -132,7 +157,14 @@ scan_payload(struct scan *sc, const struct block_header *h, struct slice *out)
         sc->why = "checksum of the block's payload does not match";
         return SCAN_INVALID;
     }
-    *out = slice_of(p, h->length);
+    if (!codec_content(sc->codec, h, slice_of(p, h->length), out, &sc->why)) {
+        sc->rc = -ENOMEM;
+        return SCAN_ERROR;
+    }
+    if (sc->why != NULL) {
+        sc->certain = true;
+        return SCAN_INVALID;
+    }
     scan_skip(sc, h);
     return SCAN_OK;
 }
@@ -141,6 +173,7 @@ void
 scan_skip(struct scan *sc, const struct block_header *h)
 {
     sc->at += BLOCK_HEADER_SIZE + (uint64_t)h->length;
+    sc->log += BLOCK_HEADER_SIZE + (uint64_t)(sc->codec->packed ? sc->old_length : h->length);
 }
 
 /* Does a right header stand at p, at the file's offset `off`, that knows `at` as durable? */

@@ -14,16 +14,23 @@
 
 #include "agent/base/err.h"
 #include "agent/base/fs.h"
+#include "agent/spool/codec.h"
 #include "agent/spool/format.h"
 
 struct scan {
     const struct fs *fs;
-    int fd;          /* borrowed */
-    uint64_t base;   /* log offset of the file's first byte */
-    uint64_t at;     /* offset in the file of the next block */
-    uint64_t limit;  /* nothing at or behind it is looked at */
-    const char *why; /* of SCAN_INVALID; static text */
-    int rc;          /* of SCAN_ERROR: -errno */
+    int fd;              /* borrowed */
+    struct codec *codec; /* of the file, borrowed */
+    uint64_t base;       /* log offset of the file's first byte */
+    uint64_t at;         /* offset in the file of the next block, */
+    uint64_t log;        /* and the log offset that it must name */
+    uint64_t limit;      /* nothing at or behind it is looked at */
+    const char *why;     /* of SCAN_INVALID; static text */
+    bool certain;        /* SCAN_INVALID, but the sums are right: nobody tore this */
+    int rc;              /* of SCAN_ERROR: -errno */
+    size_t ahead;        /* 0: as much is read at once as fits, else about so much */
+    uint32_t old_length; /* of the block peeked, in a packed file */
+    struct codec none;
 
     uint8_t *buf; /* holds the file's bytes [buf_at, buf_at + buf_len) */
     size_t cap, buf_len;
@@ -34,7 +41,7 @@ struct scan {
 enum scan_result {
     SCAN_OK,
     SCAN_END,     /* at == limit */
-    SCAN_FOOTER,  /* what stands here begins like a footer; not checked further */
+    SCAN_FOOTER,  /* what stands here begins like index and footer; not checked further */
     SCAN_INVALID, /* not a valid block; see why */
     SCAN_ERROR,   /* the file cannot be read, or memory is exhausted; see rc */
 };
@@ -42,15 +49,16 @@ enum scan_result {
 /* Memory: `cap` bytes, at least a header. */
 void scan_init(struct scan *sc, const struct fs *fs, size_t cap);
 void scan_done(struct scan *sc); /* accepts an all-zero scan; does not close fd */
-/* Starts over with a file. */
+/* Starts over with a file; without key and not packed unless scan_codec says otherwise. */
 void scan_file(struct scan *sc, int fd, uint64_t base, uint64_t limit);
-/* Goes to a place in the same file. */
-void scan_seek(struct scan *sc, uint64_t at);
+void scan_codec(struct scan *sc, struct codec *codec);
+/* Goes to the block at a place in the same file that has this log offset. */
+void scan_seek(struct scan *sc, uint64_t at, uint64_t log);
 
 /* The header of the block at `at`: sums right, place right, payload below the limit. */
 enum scan_result scan_peek(struct scan *sc, struct block_header *out);
-/* The payload of the block just peeked, checked by its sum; borrowed until the next call. Moves on.
- */
+/* The content of the block just peeked, checked by its sum, decrypted and decompressed; borrowed
+ * until the next call. Moves on. */
 enum scan_result scan_payload(struct scan *sc, const struct block_header *h, struct slice *out);
 /* Moves behind the block just peeked. */
 void scan_skip(struct scan *sc, const struct block_header *h);

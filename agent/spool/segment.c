@@ -69,9 +69,9 @@ segment_io(struct err *err, int rc, const char *what, const char *path)
     return false;
 }
 
-bool
-segment_read_header(const struct fs *fs, int fd, const char *path, uint64_t number,
-    struct segment_header *out, struct err *err)
+static bool
+read_header(
+    const struct fs *fs, int fd, const char *path, struct segment_header *out, struct err *err)
 {
     uint8_t bytes[SEGMENT_HEADER_SIZE];
     uint32_t version;
@@ -84,16 +84,47 @@ segment_read_header(const struct fs *fs, int fd, const char *path, uint64_t numb
         return segment_damaged(err, path, (uint64_t)got, "the segment's header is cut off");
     }
     const char *why = segment_header_decode(bytes, out, &version);
+    if (why != NULL && version == 1) {
+        (void)err_set(
+            err, ERR_CONFIG, "spool segment '%s' is of version 1, made by an older tidegate", path);
+        return err_hint(err, "let that version deliver it, or begin anew");
+    }
     if (why != NULL && version != 0 && version != SEGMENT_VERSION) {
         (void)err_set(err, ERR_CONFIG,
             "spool segment '%s' has format version %u, this program reads %u", path, version,
             SEGMENT_VERSION);
         return err_hint(err, "use the program version that wrote the spool");
     }
-    if (why == NULL && out->number != number) {
+    return why == NULL || segment_damaged(err, path, 0, why);
+}
+
+/* Is it the file that its name says? */
+static bool
+check_name(const struct segment_header *h, const char *path, enum file_kind kind, uint64_t number,
+    struct err *err)
+{
+    const char *why = NULL;
+    if (h->kind != kind) {
+        why = kind == FILE_SEGMENT ? "this is a side file, not a segment"
+                                   : "this is a segment, not a side file";
+    } else if (h->number != number) {
         why = "the header has another number than the file's name";
     }
     return why == NULL || segment_damaged(err, path, 0, why);
+}
+
+bool
+segment_read_header(const struct fs *fs, int fd, const char *path, uint64_t number,
+    struct segment_header *out, struct err *err)
+{
+    return read_header(fs, fd, path, out, err) && check_name(out, path, FILE_SEGMENT, number, err);
+}
+
+bool
+segment_read_side_header(const struct fs *fs, int fd, const char *path, uint64_t serial,
+    struct segment_header *out, struct err *err)
+{
+    return read_header(fs, fd, path, out, err) && check_name(out, path, FILE_SIDE, serial, err);
 }
 
 bool
@@ -116,8 +147,11 @@ segment_read_footer(const struct fs *fs, int fd, const struct segment *seg,
         return true;
     }
     *why = segment_footer_decode(bytes, out);
-    if (*why == NULL && out->offset != seg->header.base + at) {
+    if (*why == NULL && !segment_packed(seg) && out->offset != seg->header.base + at) {
         *why = "the footer belongs to another place";
+    }
+    if (*why == NULL && (out->index > at || at - out->index != index_size(out->entries))) {
+        *why = "the index does not end where the footer begins";
     }
     return true;
 }

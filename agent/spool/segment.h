@@ -21,9 +21,17 @@ struct segment {
     struct segment_header header;
     struct tally tally;
     uint64_t data_end; /* log offset behind the last block that may be read */
-    uint64_t size;     /* bytes of the file, footer included */
+    uint64_t log_end;  /* sealed: log offset behind its footer, where the next one begins */
+    uint64_t size;     /* bytes of the file, index and footer included */
     bool sealed;
+    bool kept_as_is; /* packing it was tried, and did not pay */
 };
+
+static inline bool
+segment_packed(const struct segment *seg)
+{
+    return (seg->header.flags & FILE_PACKED) != 0;
+}
 
 /* "<number>.seg", or ".tmp" for one being made. */
 void segment_name(uint64_t number, bool tmp, char out[SEGMENT_NAME_MAX]);
@@ -42,8 +50,11 @@ bool segment_io(struct err *err, int rc, const char *what, const char *path);
 /* Reads and checks the header; `number` is what the name says. feed_id 0 is not compared. */
 bool segment_read_header(const struct fs *fs, int fd, const char *path, uint64_t number,
     struct segment_header *out, struct err *err) must_use;
-/* Reads the last bytes of a file of `size` bytes. *why: NULL when they are a right footer of a
- * segment that begins at `base`. False: the file cannot be read. */
+/* The same of a side file. */
+bool segment_read_side_header(const struct fs *fs, int fd, const char *path, uint64_t serial,
+    struct segment_header *out, struct err *err) must_use;
+/* Reads the last bytes of a file of `size` bytes. *why: NULL when they are a right footer of this
+ * segment; its index and mac are not looked at. False: the file cannot be read. */
 bool segment_read_footer(const struct fs *fs, int fd, const struct segment *seg,
     struct segment_footer *out, const char **why, int *rc) must_use;
 

@@ -72,14 +72,27 @@ spool_start_segment(const struct spool *s, uint64_t position)
 /* --- opening ------------------------------------------------------------------------------------
  */
 
+/* What the replay of the newest segment fills in. */
+struct recovery {
+    struct spool *s;
+    struct side_links links;
+};
+
 static void
 keep_schema(const struct record *rec, bool repeated, void *arg)
 {
     (void)repeated;
-    struct spool *s = arg;
+    struct recovery *r = arg;
     if (rec->kind == RECORD_SCHEMA) {
-        schemas_put(&s->schemas, rec);
+        schemas_put(&r->s->schemas, rec);
     }
+}
+
+static bool
+follow_link(const struct link *link, void *arg, struct err *err)
+{
+    struct recovery *r = arg;
+    return side_recover(r->s, &r->links, link, err);
 }
 
 /* Cuts the torn tail, and makes durable what an earlier process may have left in the page cache. */
@@ -109,7 +122,11 @@ adopt(struct spool *s, struct segment *seg, const struct replay_result *found)
     seg->tally = found->tally;
     seg->data_end = seg->header.base + found->end;
     seg->sealed = found->sealed;
-    seg->size = found->end + (found->sealed ? FOOTER_SIZE : 0);
+    seg->log_end = found->log_end;
+    seg->size = found->end;
+    if (found->sealed) {
+        seg->size += index_size(s->index.entries) + FOOTER_SIZE;
+    }
     s->end = found->end;
     s->first_block = SEGMENT_HEADER_SIZE;
     s->begin = found->begin;
@@ -121,13 +138,18 @@ adopt(struct spool *s, struct segment *seg, const struct replay_result *found)
 }
 
 static bool
-recover_newest(struct spool *s, struct segment *seg, struct err *err)
+recover_newest(struct recovery *r, struct segment *seg, struct err *err)
 {
+    struct spool *s = r->s;
     char path[SEGMENT_PATH_MAX];
     struct replay_result found;
 
     if (!segment_path(s->path, seg->header.number, false, path, err)) {
         return false;
+    }
+    if (segment_packed(seg) && !s->read_only) {
+        return segment_damaged(
+            err, path, 0, "it is packed, so another segment followed it, which is missing");
     }
     s->fd = s->fs->open(s->fs, path, s->read_only ? O_RDONLY : O_RDWR, 0);
     if (s->fd < 0) {
@@ -139,10 +161,15 @@ recover_newest(struct spool *s, struct segment *seg, struct err *err)
         .path = path,
         .seg = seg,
         .newest = true,
+        .keys = s->keys,
+        .index = &s->index,
         .each = keep_schema,
-        .arg = s,
+        .link = follow_link,
+        .arg = r,
     };
-    if (!replay_segment(&in, &found, err) || (!s->read_only && !repair(s, path, &found, err))) {
+    r->links.segment = seg->header.number;
+    if (!codec_open(&s->codec, s->keys, &seg->header, path, err) ||
+        !replay_segment(&in, &found, err) || (!s->read_only && !repair(s, path, &found, err))) {
         return false;
     }
     adopt(s, seg, &found);
@@ -185,19 +212,23 @@ load(struct spool *s, const struct spool_options *o, struct err *err)
         .feed_id = o->feed_id,
         .live = s->read_only,
         .clean = !s->read_only,
+        .keys = s->keys,
     };
     if (!s->read_only && (!directory_make(s->fs, s->path, err) || !lock_directory(s, err))) {
         return false;
     }
+    struct recovery r = {.s = s};
     bool ok = directory_read(&in, &dir, err);
     if (ok && dir.count > 0) {
         struct segment *newest = &dir.segments[dir.count - 1];
         s->feed_id = newest->header.feed_id;
-        ok = recover_newest(s, newest, err);
+        ok = recover_newest(&r, newest, err);
     }
     for (size_t i = 0; ok && i < dir.count; i++) {
         spool_push_segment(s, &dir.segments[i]);
     }
+    ok = ok && side_load(s, &r.links, err);
+    x_free(r.links.serials);
     directory_done(&dir);
     return ok;
 }
@@ -221,6 +252,7 @@ new_spool(const struct spool_options *o)
     s->max_size = o->max_size;
     s->min_free = o->min_free;
     s->read_only = o->read_only;
+    s->keys = o->keys;
     s->fd = s->lock_fd = -1;
     s->lock = x_malloc(sizeof(*s->lock));
     (void)pthread_mutex_init(s->lock, NULL);
@@ -262,8 +294,11 @@ spool_close(struct spool *s)
     if (s->lock_fd >= 0) {
         (void)s->fs->close(s->fs, s->lock_fd);
     }
+    side_set_done(s);
     (void)pthread_mutex_destroy(s->lock);
     x_free(s->lock);
+    codec_done(&s->codec);
+    index_done(&s->index);
     schemas_done(&s->schemas);
     block_done(&s->block);
     x_free(s->segments);
@@ -343,6 +378,9 @@ spool_retire(struct spool *s, uint64_t position, struct err *err)
             return writer_fail(s, err);
         }
         FAILPOINT("spool.retired");
+        if (!side_retire(s, err)) {
+            return false;
+        }
     }
     return true;
 }
@@ -378,7 +416,11 @@ spool_stats(const struct spool *s, struct spool_stats *out)
     };
     pthread_mutex_lock(s->lock);
     out->bytes = s->bytes;
+    out->sides = (uint32_t)s->sides.count + s->sides.open_count;
+    out->side_bytes = s->sides.bytes;
     out->segments = (uint32_t)s->count;
+    out->packed_segments = s->packed;
+    out->saved_bytes = s->saved;
     out->oldest = s->count > 0 ? spool_oldest(s) : 0;
     for (size_t i = 0; i < s->count && out->oldest_received_us == 0; i++) {
         out->oldest_received_us = s->segments[i].tally.first_received_us;

@@ -24,6 +24,7 @@
 #include "agent/base/fs.h"
 #include "agent/change/record.h"
 
+struct key_ring;
 struct spool;
 struct spool_reader;
 
@@ -36,8 +37,11 @@ struct spool_options {
     uint64_t max_size;     /* of all segments, bytes; 0: no limit; append gives ERR_RETRY at it */
     uint64_t min_free;     /* of the file system, bytes; append gives ERR_RETRY below it */
     bool read_only;        /* offline tools: nothing is repaired or written */
-    const struct fs *fs;   /* NULL: fs_system */
-    const struct clock *clock; /* NULL: clock_system */
+    const struct key_ring *keys; /* what is written is encrypted with the current one; borrowed
+                                    until spool_close. NULL: nothing is. A segment with a key that
+                                    is not here is refused with ERR_CONFIG */
+    const struct fs *fs;         /* NULL: fs_system */
+    const struct clock *clock;   /* NULL: clock_system */
 };
 
 bool spool_open(const struct spool_options *o, struct spool **out, struct err *err) must_use;
@@ -62,6 +66,14 @@ uint64_t spool_unsynced(const struct spool *s);
  * the writer: call it regularly. */
 bool spool_retire(struct spool *s, uint64_t position, struct err *err) must_use;
 
+/* --- packing ---------- */
+
+/* Writes one sealed segment again, compressed (zstd, `level`), in the place of the old one: one
+ * that will be kept for long by what is known of the readers. *did: false when there is none, or no
+ * room for the second file. For a thread of its own, beside the writer and the readers; one at a
+ * time. An error leaves the spool as it was. */
+bool spool_pack_one(struct spool *s, int level, bool *did, struct err *err) must_use;
+
 /* --- state ---------- */
 
 /* Position of the last commit or mark that is durable; 0 in a new spool. */
@@ -74,12 +86,16 @@ uint64_t spool_appended(const struct spool *s);
 bool spool_set_start(struct spool *s, uint64_t position, struct err *err) must_use;
 
 struct spool_stats {
-    uint64_t bytes; /* on disk, all segments */
+    uint64_t bytes; /* on disk, all segments and side files */
     uint32_t segments;
+    uint32_t sides;             /* side files, of transactions that are still open too */
+    uint64_t side_bytes;        /* in them */
     uint64_t records;           /* appended by this process */
     uint64_t durable, appended; /* positions */
     uint64_t oldest;            /* position from which on everything is still there */
     int64_t oldest_received_us; /* wall clock of the oldest record still kept; 0: empty */
+    uint64_t packed_segments;   /* by this process */
+    uint64_t saved_bytes;       /* that they are smaller than they were */
 };
 void spool_stats(const struct spool *s, struct spool_stats *out);
 
@@ -97,7 +113,9 @@ bool spool_reader_next(
     struct spool_reader *r, struct record *rec, bool *got, struct err *err) must_use;
 /* eventfd that becomes readable when more was flushed; the reader drains it itself in _next. */
 int spool_reader_fd(const struct spool_reader *r);
-/* Bytes of the log between this reader and the flushed end. Any thread. */
+/* Bytes of the log between this reader and the flushed end, and of the side files that are linked
+ * from there: exact to a block, but a reader that was just opened counts those linked from the
+ * whole of its first segment. Any thread. */
 uint64_t spool_reader_behind(const struct spool_reader *r);
 /* Wall clock at which the record read last was received; 0 before the first. Any thread. */
 int64_t spool_reader_received_us(const struct spool_reader *r);

@@ -9,11 +9,11 @@
  * memory (ERR_RETRY), or the spool takes nothing more (writer_fail).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 
 #include "agent/base/failpoint.h"
 #include "agent/base/parse.h"
+#include "agent/spool/creation.h"
 #include "agent/spool/internal.h"
 
 #define SPACE_CHECK_EVERY (16ull * 1024 * 1024)
@@ -79,20 +79,16 @@ place(const struct spool *s)
     };
 }
 
-static void
-spend(struct spool *s, uint64_t bytes)
-{
-    s->space_credit -= bytes < s->space_credit ? bytes : s->space_credit;
-}
-
 /* A block of `len` bytes stands at s->end: readers may see it. */
 static void
-publish(struct spool *s, uint64_t len, const struct tally *tally)
+publish(struct spool *s, uint64_t len, uint64_t position, const struct tally *tally)
 {
-    s->end += len;
-    spend(s, len);
-    pthread_mutex_lock(s->lock);
     struct segment *seg = spool_newest(s);
+    const struct index_entry e = {position, seg->header.base + s->end, s->end};
+    s->end += len;
+    spool_spend(s, len);
+    pthread_mutex_lock(s->lock);
+    index_add(&s->index, &e);
     seg->size = s->end;
     seg->data_end = seg->header.base + s->end;
     tally_merge(&seg->tally, tally);
@@ -101,6 +97,7 @@ publish(struct spool *s, uint64_t len, const struct tally *tally)
     if (tally->last_position != 0) {
         atomic_store(&s->position, tally->last_position);
     }
+    atomic_store(&s->side_flushed, s->sides.linked);
     reader_wake_all(s);
     pthread_mutex_unlock(s->lock);
 }
@@ -111,7 +108,7 @@ count_unsynced(struct spool *s)
 {
     uint64_t buffered = block_empty(&s->block) ? 0 : s->block.used;
     uint64_t written = s->count > 0 ? spool_newest(s)->header.base + s->end - s->synced : 0;
-    atomic_store_explicit(&s->unsynced, written + buffered, memory_order_relaxed);
+    atomic_store_explicit(&s->unsynced, written + buffered + s->sides.due, memory_order_relaxed);
 }
 
 static bool
@@ -122,12 +119,16 @@ write_block(struct spool *s, struct err *err)
     }
     struct block_place where = place(s);
     struct slice bytes = block_close(&s->block, &where);
+    if (codec_seals(&s->codec) &&
+        !codec_seal_block(&s->codec, bytes, slice_of(NULL, 0), &bytes, err)) {
+        return err->class == ERR_RETRY ? false : writer_fail(s, err);
+    }
     int rc = s->fs->pwrite_all(s->fs, s->fd, bytes.data, bytes.len, s->end);
     if (rc < 0) {
         return undo_write(s, rc, s->end, err);
     }
     FAILPOINT("spool.block.written");
-    publish(s, bytes.len, &s->tally);
+    publish(s, bytes.len, where.position, &s->tally);
     block_reset(&s->block);
     s->tally = (struct tally){0};
     return true;
@@ -155,16 +156,18 @@ static bool
 seal(struct spool *s, struct err *err)
 {
     struct segment *seg = spool_newest(s);
-    uint8_t bytes[FOOTER_SIZE];
+    struct slice bytes;
     struct segment_footer f = {
-        .offset = seg->header.base + s->end,
+        .offset = seg->header.base + s->end + index_size(s->index.entries),
         .position = s->order.position,
         .synced = s->synced,
         .tally = seg->tally,
         .open = s->order.open,
     };
-    segment_footer_encode(&f, bytes);
-    int rc = s->fs->pwrite_all(s->fs, s->fd, bytes, sizeof(bytes), s->end);
+    if (!index_close(&s->index, s->end, &s->codec, &f, &bytes, err)) {
+        return writer_fail(s, err);
+    }
+    int rc = s->fs->pwrite_all(s->fs, s->fd, bytes.data, bytes.len, s->end);
     if (rc < 0) {
         return undo_write(s, rc, s->end, err);
     }
@@ -174,116 +177,44 @@ seal(struct spool *s, struct err *err)
     }
     pthread_mutex_lock(s->lock);
     seg->sealed = true;
-    seg->size = s->end + FOOTER_SIZE;
-    s->bytes += FOOTER_SIZE;
-    spend(s, FOOTER_SIZE);
+    seg->size = s->end + bytes.len;
+    seg->log_end = seg->header.base + seg->size;
+    s->bytes += bytes.len;
+    spool_spend(s, bytes.len);
     pthread_mutex_unlock(s->lock);
     FAILPOINT("spool.sealed");
     return true;
 }
 
-struct creation {
-    const struct fs *fs;
-    int fd;
-    uint64_t end;
-    uint64_t base;
-    struct block *block;
-    struct block_place where;
-};
-
-static int
-put_bytes(struct creation *c, const void *data, size_t len)
+/* What was made becomes the newest segment. */
+static void
+adopt_created(struct spool *s, const struct segment_header *h, struct creation *c)
 {
-    int rc = c->fs->pwrite_all(c->fs, c->fd, data, len, c->end);
-    c->end += len;
-    return rc;
-}
+    struct index index = s->index;
+    struct segment seg = {.header = *h, .data_end = h->base + c->end, .size = c->end};
 
-static int
-put_block(struct creation *c)
-{
-    if (block_empty(c->block)) {
-        return 0;
+    if (s->fd >= 0) {
+        (void)s->fs->close(s->fs, s->fd);
     }
-    c->where.offset = c->base + c->end;
-    struct slice bytes = block_close(c->block, &c->where);
-    int rc = put_bytes(c, bytes.data, bytes.len);
-    block_reset(c->block);
-    return rc;
-}
-
-static int
-put_carried(struct creation *c, const struct record *rec)
-{
-    int rc = 0;
-    if (!block_has_room(c->block, rec->payload.len)) {
-        rc = put_block(c);
-    }
-    if (rc < 0 || block_takes(c->block, rec->payload.len)) {
-        if (rc >= 0) {
-            block_add(c->block, rec, true);
-        }
-        return rc;
-    }
-    uint8_t head[BLOCK_SINGLE_MAX];
-    c->where.offset = c->base + c->end;
-    size_t n = block_single(rec, true, &c->where, head);
-    rc = put_bytes(c, head, n);
-    return rc < 0 ? rc : put_bytes(c, rec->payload.data, rec->payload.len);
-}
-
-/* Header and carried schemas into a fresh file, not yet durable. */
-static int
-fill_segment(const struct spool *s, struct creation *c, const struct segment_header *h)
-{
-    uint8_t bytes[SEGMENT_HEADER_SIZE];
-    struct record rec;
-    segment_header_encode(h, bytes);
-    int rc = put_bytes(c, bytes, sizeof(bytes));
-    const struct schema *it = NULL;
-    while (rc >= 0 && (it = schemas_next(&s->schemas, it, &rec)) != NULL) {
-        rc = put_carried(c, &rec);
-    }
-    return rc < 0 ? rc : put_block(c);
-}
-
-/* Makes the file of `h` durable under its final name. On ERR_RETRY nothing is left of it. */
-static bool
-create_file(struct spool *s, const struct segment_header *h, struct creation *c, struct err *err)
-{
-    char tmp[SEGMENT_PATH_MAX], final[SEGMENT_PATH_MAX];
-    if (!segment_path(s->path, h->number, true, tmp, err) ||
-        !segment_path(s->path, h->number, false, final, err)) {
-        return false;
-    }
-    c->fd = s->fs->open(s->fs, tmp, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    if (c->fd < 0) {
-        return segment_io(err, c->fd, "create spool segment", tmp);
-    }
-    int rc = fill_segment(s, c, h);
-    if (rc < 0) {
-        (void)s->fs->close(s->fs, c->fd);
-        (void)s->fs->unlink(s->fs, tmp);
-        block_reset(&s->block);
-        return segment_io(err, rc, "write spool segment", tmp) ||
-               (err->class == ERR_RETRY ? false : writer_fail(s, err));
-    }
-    rc = s->fs->datasync(s->fs, c->fd);
-    FAILPOINT("spool.segment.written");
-    rc = rc < 0 ? rc : s->fs->rename(s->fs, tmp, final);
-    FAILPOINT("spool.segment.renamed");
-    rc = rc < 0 ? rc : s->fs->sync_dir(s->fs, s->path);
-    if (rc < 0) {
-        (void)s->fs->close(s->fs, c->fd);
-        return fail_io(s, rc, "make durable spool segment", final, err);
-    }
-    FAILPOINT("spool.segment.created");
-    return true;
+    s->fd = c->fd;
+    s->end = s->first_block = c->end;
+    spool_spend(s, c->end);
+    s->synced = h->base + c->end;
+    codec_done(&s->codec);
+    s->codec = c->codec;
+    c->codec = (struct codec){0};
+    pthread_mutex_lock(s->lock);
+    s->index = c->index;
+    c->index = index;
+    spool_push_segment(s, &seg);
+    atomic_store(&s->flushed, seg.data_end);
+    reader_wake_all(s);
+    pthread_mutex_unlock(s->lock);
 }
 
 /* The next segment becomes the newest. The block is empty. */
 static bool
-create(struct spool *s, const struct segment_header *h, struct err *err)
+create(struct spool *s, struct segment_header *h, struct err *err)
 {
     struct creation c = {
         .fs = s->fs,
@@ -291,23 +222,12 @@ create(struct spool *s, const struct segment_header *h, struct err *err)
         .block = &s->block,
         .where = {.position = s->order.position, .synced = h->base, .open = s->order.open},
     };
-    if (!create_file(s, h, &c, err)) {
-        return false;
+    bool ok = codec_create(&c.codec, s->keys, h, err) && creation_make(&c, s, h, err);
+    if (ok) {
+        adopt_created(s, h, &c);
     }
-    if (s->fd >= 0) {
-        (void)s->fs->close(s->fs, s->fd);
-    }
-    s->fd = c.fd;
-    s->end = s->first_block = c.end;
-    spend(s, c.end);
-    s->synced = h->base + c.end;
-    struct segment seg = {.header = *h, .data_end = h->base + c.end, .size = c.end};
-    pthread_mutex_lock(s->lock);
-    spool_push_segment(s, &seg);
-    atomic_store(&s->flushed, seg.data_end);
-    reader_wake_all(s);
-    pthread_mutex_unlock(s->lock);
-    return true;
+    creation_done(&c);
+    return ok;
 }
 
 bool
@@ -323,7 +243,7 @@ writer_first_segment(struct spool *s, uint64_t position, struct err *err)
     /* One that is there already has no blocks: no reader has opened it, nothing can be lost. */
     pthread_mutex_lock(s->lock);
     s->count = 0;
-    s->bytes = 0;
+    s->bytes = s->sides.bytes;
     pthread_mutex_unlock(s->lock);
     s->order.position = position;
     if (!create(s, &h, err)) {
@@ -352,17 +272,26 @@ next_segment(struct spool *s, struct err *err)
             return false;
         }
         h.number = before->header.number + 1;
-        h.base = before->header.base + before->size;
+        h.base = before->log_end;
         h.begin = s->order.open ? s->begin : h.number;
     }
     return create(s, &h, err);
+}
+
+/* Was the newest segment begun under another key, or under none? */
+static bool
+key_changed(const struct spool *s)
+{
+    const struct key *k = s->keys ? s->keys->current : NULL;
+    return s->segments[s->count - 1].header.key_id != (k ? key_id(k) : 0);
 }
 
 /* Is the newest segment full (or is there none that takes blocks)? */
 static bool
 segment_full(struct spool *s)
 {
-    return s->count == 0 || spool_newest(s)->sealed || s->end - s->first_block >= s->segment_size;
+    return s->count == 0 || spool_newest(s)->sealed || key_changed(s) ||
+           s->end - s->first_block >= s->segment_size;
 }
 
 /* --- room ---------------------------------------------------------------------------------------
@@ -372,7 +301,7 @@ segment_full(struct spool *s)
 static bool
 check_room(struct spool *s, uint64_t more, struct err *err)
 {
-    more += s->block.used + BLOCK_HEADER_SIZE + RECORD_HEADER_MAX;
+    more += s->block.used + s->sides.buffered + BLOCK_HEADER_SIZE + RECORD_HEADER_MAX;
     if (s->max_size != 0 && s->bytes + more > s->max_size) {
         char have[FORMAT_SIZE], max[FORMAT_SIZE];
         (void)err_set(err, ERR_RETRY, "spool '%s' is full: %s of %s", s->path,
@@ -398,11 +327,11 @@ check_room(struct spool *s, uint64_t more, struct err *err)
     return true;
 }
 
-/* Makes the block ready to take the record, in a segment that is not full. */
+/* Makes the block ready to take a record, in a segment that is not full. */
 static bool
-make_place(struct spool *s, const struct record *rec, struct err *err)
+make_place(struct spool *s, size_t payload_len, struct err *err)
 {
-    if (!block_empty(&s->block) && !block_has_room(&s->block, rec->payload.len) &&
+    if (!block_empty(&s->block) && !block_has_room(&s->block, payload_len) &&
         !write_block(s, err)) {
         return false;
     }
@@ -439,41 +368,82 @@ write_large(struct spool *s, const struct record *rec, struct err *err)
     where.position = after.position;
     where.open = after.open;
     size_t n = block_single(rec, false, &where, head);
-    int rc = s->fs->pwrite_all(s->fs, s->fd, head, n, s->end);
-    rc = rc < 0 ? rc
-                : s->fs->pwrite_all(s->fs, s->fd, rec->payload.data, rec->payload.len, s->end + n);
+    struct slice bytes = slice_of(head, n), more = rec->payload;
+    if (codec_seals(&s->codec)) {
+        if (!codec_seal_block(&s->codec, bytes, more, &bytes, err)) {
+            return false;
+        }
+        more = slice_of(NULL, 0);
+    }
+    int rc = s->fs->pwrite_all(s->fs, s->fd, bytes.data, bytes.len, s->end);
+    if (rc >= 0 && more.len > 0) {
+        rc = s->fs->pwrite_all(s->fs, s->fd, more.data, more.len, s->end + bytes.len);
+    }
     if (rc < 0) {
         return undo_write(s, rc, s->end, err);
     }
     FAILPOINT("spool.block.written");
     took(s, rec);
     s->tally = (struct tally){0};
-    publish(s, n + rec->payload.len, &tally);
+    publish(s, bytes.len + more.len, where.position, &tally);
     return true;
 }
 
-static bool
-take(struct spool *s, const struct record *rec, struct err *err)
+static void
+count_taken(struct spool *s, const struct record *rec)
 {
-    bool large = !block_takes(&s->block, rec->payload.len);
-    if (!make_place(s, rec, err)) {
-        return false;
-    }
-    if (large) {
-        if (!write_large(s, rec, err)) {
-            return false;
-        }
-    } else {
-        block_add(&s->block, rec, false);
-        took(s, rec);
-    }
     if (rec->kind == RECORD_COMMIT || rec->kind == RECORD_MARK) {
         atomic_store_explicit(&s->appended, rec->position, memory_order_release);
     }
     uint64_t records = atomic_load_explicit(&s->records, memory_order_relaxed);
     atomic_store_explicit(&s->records, records + 1, memory_order_relaxed);
     count_unsynced(s);
+}
+
+static bool
+put(struct spool *s, const struct record *rec, bool large, struct err *err)
+{
+    if (!large) {
+        block_add(&s->block, rec, false);
+        took(s, rec);
+    } else if (!write_large(s, rec, err)) {
+        return false;
+    }
+    count_taken(s, rec);
     return true;
+}
+
+bool
+writer_take(struct spool *s, const struct record *rec, struct err *err)
+{
+    bool large = !block_takes(&s->block, rec->payload.len);
+    if (!make_place(s, rec->payload.len, err)) {
+        return false;
+    }
+    return put(s, rec, large, err);
+}
+
+/* Payload of a record that needs as much room as a BEGIN and a LINK. */
+static size_t
+linked_len(const struct record *begin)
+{
+    return begin->payload.len + LINK_SIZE + RECORD_HEADER_MAX;
+}
+
+bool
+writer_place_linked(struct spool *s, const struct record *begin, struct err *err)
+{
+    return make_place(s, linked_len(begin), err);
+}
+
+bool
+writer_take_linked(
+    struct spool *s, const struct record *begin, const struct record *link, struct err *err)
+{
+    if (!put(s, begin, !block_takes(&s->block, linked_len(begin)), err)) {
+        return false;
+    }
+    return put(s, link, false, err);
 }
 
 bool
@@ -484,7 +454,7 @@ writer_discard(struct spool *s, struct err *err)
         .position = s->order.position,
         .received_us = clock_wall_us(s->clock),
     };
-    if (!take(s, &rec, err)) {
+    if (!writer_take(s, &rec, err)) {
         return false;
     }
     s->discard_due = false;
@@ -501,10 +471,53 @@ is_void(const struct spool *s, const struct record *rec)
     return rec->kind == RECORD_DISCARD && !s->order.open;
 }
 
+static bool
+check_size(const struct record *rec, struct err *err)
+{
+    if (rec->payload.len > RECORD_PAYLOAD_MAX) {
+        return err_set(err, ERR_DATA, "record of %zu bytes is larger than a spool can hold (%u)",
+            rec->payload.len, RECORD_PAYLOAD_MAX);
+    }
+    return true;
+}
+
+/* Does it belong to a transaction that is still open at the source? */
+static bool
+is_beside(const struct record *rec)
+{
+    return rec->kind == RECORD_ABORT ||
+           (rec->stream != 0 && (rec->kind == RECORD_DATA || rec->kind == RECORD_SCHEMA));
+}
+
+static bool
+append_beside(struct spool *s, const struct record *rec, struct err *err)
+{
+    bool ok = rec->kind == RECORD_ABORT
+                  ? side_abort(s, rec, err)
+                  : check_size(rec, err) && check_room(s, rec->payload.len, err) &&
+                        side_append(s, rec, err);
+    count_unsynced(s);
+    return ok;
+}
+
+/* BEGIN and COMMIT of a streamed transaction add next to nothing to what the budget has let in
+ * already, and without them no sink could go on and nothing could be removed. */
+static bool
+ends_stream(const struct record *rec)
+{
+    return rec->stream != 0 && (rec->kind == RECORD_BEGIN || rec->kind == RECORD_COMMIT);
+}
+
 bool
 spool_append(struct spool *s, const struct record *rec, struct err *err)
 {
     if (!writer_check(s, err) || (s->discard_due && !writer_discard(s, err))) {
+        return false;
+    }
+    if (is_beside(rec)) {
+        return append_beside(s, rec, err);
+    }
+    if (rec->kind == RECORD_DISCARD && !side_drop_all(s, err)) {
         return false;
     }
     if (is_void(s, rec)) {
@@ -516,11 +529,13 @@ spool_append(struct spool *s, const struct record *rec, struct err *err)
         return err_set(err, ERR_FATAL, "spool '%s' cannot take a record at %s behind %s: %s",
             s->path, format_lsn(rec->position, at), format_lsn(s->order.position, last), why);
     }
-    if (rec->payload.len > RECORD_PAYLOAD_MAX) {
-        return err_set(err, ERR_DATA, "record of %zu bytes is larger than a spool can hold (%u)",
-            rec->payload.len, RECORD_PAYLOAD_MAX);
+    if (!check_size(rec, err)) {
+        return false;
     }
-    return check_room(s, rec->payload.len, err) && take(s, rec, err);
+    if (rec->kind == RECORD_BEGIN && rec->stream != 0) {
+        return side_begin(s, rec, err);
+    }
+    return (ends_stream(rec) || check_room(s, rec->payload.len, err)) && writer_take(s, rec, err);
 }
 
 bool
@@ -538,8 +553,10 @@ spool_sync(struct spool *s, struct err *err)
     if (!writer_check(s, err) || !write_block(s, err)) {
         return false;
     }
-    if (s->count == 0 || s->synced == spool_newest(s)->header.base + s->end) {
-        return true;
+    bool synced = s->count == 0 || s->synced == spool_newest(s)->header.base + s->end;
+    if ((!synced && !sync_file(s, err)) || !side_sync_due(s, err)) {
+        return false;
     }
-    return sync_file(s, err);
+    count_unsynced(s);
+    return true;
 }

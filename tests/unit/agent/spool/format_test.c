@@ -9,14 +9,16 @@ static void
 segment_header_comes_back(void **state)
 {
     (void)state;
-    struct segment_header in = {11, 22, 33, 44, 21, -66}, out;
+    struct segment_header in = {11, 22, 33, 44, 21, -66, 77, "sixteen bytes...", FILE_SEGMENT,
+        FILE_PACKED, "sixteen more...."};
+    struct segment_header out;
     uint8_t bytes[SEGMENT_HEADER_SIZE];
     uint32_t version;
     segment_header_encode(&in, bytes);
     assert_null(segment_header_decode(bytes, &out, &version));
     assert_int_equal(version, SEGMENT_VERSION);
     assert_memory_equal(&in, &out, sizeof(in));
-    assert_memory_equal(bytes, "TGSPOOL\n\1\0\0\0\200\0\0\0\13", 17);
+    assert_memory_equal(bytes, "TGSPOOL\n\2\0\0\0\200\0\0\0\13", 17);
 }
 
 static void
@@ -97,7 +99,7 @@ impossible_block_headers_are_refused(void **state)
         {.length = 10, .records = 11},
         {.length = 10, .records = 1, .commits = 2},
         {.length = BLOCK_LENGTH_MAX + 1, .records = 1},
-        {.length = 10, .records = 1, .flags = 8},
+        {.length = 10, .records = 1, .flags = 32},
     };
     uint8_t bytes[BLOCK_HEADER_SIZE];
     struct block_header out;
@@ -111,11 +113,12 @@ static void
 footer_comes_back_and_no_bit_may_flip(void **state)
 {
     (void)state;
-    struct segment_footer in = {1, 2, 3, {4, 5, 6, 7, 8, 9, 10, false}, true}, out;
+    struct segment_footer in = {100, 2, 3, {4, 5, 6, 7, 8, 9, 10, false}, true, 2, 128, 13, "mac"};
+    struct segment_footer out;
     uint8_t bytes[FOOTER_SIZE];
     segment_footer_encode(&in, bytes);
     assert_null(segment_footer_decode(bytes, &out));
-    assert_int_equal(out.offset, 1);
+    assert_int_equal(out.offset, 100);
     assert_int_equal(out.position, 2);
     assert_int_equal(out.synced, 3);
     assert_int_equal(out.tally.records, 4);
@@ -126,6 +129,10 @@ footer_comes_back_and_no_bit_may_flip(void **state)
     assert_int_equal(out.tally.first_received_us, 9);
     assert_int_equal(out.tally.last_received_us, 10);
     assert_true(out.open);
+    assert_int_equal(out.entries, 2);
+    assert_int_equal(out.index, 128);
+    assert_int_equal(out.index_sum, 13);
+    assert_memory_equal(out.mac, in.mac, MAC_SIZE);
     for (unsigned bit = 0; bit < FOOTER_SIZE * 8; bit++) {
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         assert_non_null(segment_footer_decode(bytes, &out));
@@ -133,14 +140,61 @@ footer_comes_back_and_no_bit_may_flip(void **state)
     }
 }
 
+static void
+side_headers_and_odd_ones_are_told_apart(void **state)
+{
+    (void)state;
+    struct segment_header side = {.feed_id = 1, .number = 7, .begin = 90, .kind = FILE_SIDE}, out;
+    const struct segment_header bad[] = {
+        {.number = 1, .begin = 1, .kind = 2},
+        {.number = 1, .begin = 1, .flags = 2},
+        {.number = 1, .begin = 1, .salt = {1}},
+        {.number = 1, .begin = 1, .mac = {1}},
+        {.number = 7, .begin = 1, .kind = FILE_SIDE, .base = 1},
+        {.number = 7, .begin = 1, .kind = FILE_SIDE, .flags = FILE_PACKED},
+    };
+    uint8_t bytes[SEGMENT_HEADER_SIZE];
+    uint32_t version;
+    segment_header_encode(&side, bytes);
+    assert_null(segment_header_decode(bytes, &out, &version));
+    assert_memory_equal(&side, &out, sizeof(side));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        segment_header_encode(&bad[i], bytes);
+        assert_non_null(segment_header_decode(bytes, &out, &version));
+    }
+}
+
+static void
+an_index_comes_back_and_no_bit_may_flip(void **state)
+{
+    (void)state;
+    const struct index_entry in[2] = {{1, 2, 3}, {UINT64_MAX, 5, 6}};
+    uint8_t bytes[INDEX_HEADER_SIZE + 2 * INDEX_ENTRY_SIZE];
+    struct index_entry out;
+    struct segment_footer f = {.entries = 2};
+    index_header_encode(2, bytes);
+    for (uint32_t i = 0; i < 2; i++) {
+        index_entry_encode(&in[i], bytes + index_size(i));
+        index_entry_decode(bytes, i, &out);
+        assert_memory_equal(&in[i], &out, sizeof(out));
+    }
+    f.index_sum = format_sum(bytes, sizeof(bytes));
+    assert_null(index_check(bytes, &f));
+    for (unsigned bit = 0; bit < sizeof(bytes) * 8; bit++) {
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_non_null(index_check(bytes, &f));
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+}
+
 static const struct record samples[] = {
-    {RECORD_BEGIN, UINT32_MAX, 0, UINT64_MAX, INT64_MAX, {(const uint8_t *)"begin", 5}},
-    {RECORD_DATA, 0, 0, 0, INT64_MIN, {(const uint8_t *)"", 0}},
-    {RECORD_DATA, 0, 0, 0x123456789abcdef0, 0, {(const uint8_t *)"data", 4}},
-    {RECORD_SCHEMA, 0, UINT32_MAX, 1, -1, {(const uint8_t *)"schema", 6}},
-    {RECORD_COMMIT, 0, 0, 0x8000000000000000, 1, {(const uint8_t *)"commit", 6}},
-    {RECORD_MARK, 0, 0, 0x8000000000000001, 1, {(const uint8_t *)"", 0}},
-    {RECORD_DISCARD, 0, 0, 0, 127, {(const uint8_t *)"", 0}},
+    {RECORD_BEGIN, UINT32_MAX, 0, 0, UINT64_MAX, INT64_MAX, {(const uint8_t *)"begin", 5}},
+    {RECORD_DATA, 0, 0, 0, 0, INT64_MIN, {(const uint8_t *)"", 0}},
+    {RECORD_DATA, 0, 0, 0, 0x123456789abcdef0, 0, {(const uint8_t *)"data", 4}},
+    {RECORD_SCHEMA, 0, UINT32_MAX, 0, 1, -1, {(const uint8_t *)"schema", 6}},
+    {RECORD_COMMIT, 0, 0, 0, 0x8000000000000000, 1, {(const uint8_t *)"commit", 6}},
+    {RECORD_MARK, 0, 0, 0, 0x8000000000000001, 1, {(const uint8_t *)"", 0}},
+    {RECORD_DISCARD, 0, 0, 0, 0, 127, {(const uint8_t *)"", 0}},
 };
 #define SAMPLES (sizeof(samples) / sizeof(*samples))
 
@@ -216,7 +270,7 @@ malformed_records_are_refused(void **state)
         size_t len;
     } bad[] = {
         {"\0\0\0\0", 4},                                          /* kind 0 */
-        {"\7\0\0\0", 4},                                          /* kind 7 */
+        {"\10\0\0\0", 4},                                         /* kind 8 */
         {"\42\0\0\0", 4},                                         /* unknown bit */
         {"\22\0\0\0", 4},                                         /* repeated DATA */
         {"\2\377\377\377\377\377\377\377\377\377\2\0\0", 13},     /* 65 bits */
@@ -266,6 +320,81 @@ tally_counts_what_is_there(void **state)
     assert_memory_equal(&empty, &b, sizeof(b));
 }
 
+static void
+records_of_a_side_file_have_their_xid(void **state)
+{
+    (void)state;
+    const struct record in[] = {
+        {.kind = RECORD_DATA, .xid = UINT32_MAX, .position = 7, .received_us = 5},
+        {.kind = RECORD_SCHEMA,
+            .xid = 3,
+            .key = UINT32_MAX,
+            .position = UINT64_MAX / 2,
+            .received_us = INT64_MIN},
+        {.kind = RECORD_ABORTED, .xid = 1},
+    };
+    uint8_t bytes[3 * RECORD_HEADER_MAX];
+    struct record_base base = {0, 5, true};
+    size_t used = 0;
+    for (size_t i = 0; i < 3; i++) {
+        size_t n = record_header_encode(&in[i], false, &base, bytes + used);
+        assert_true(n <= RECORD_HEADER_MAX);
+        used += n;
+    }
+    const uint8_t *at = bytes;
+    base = (struct record_base){0, 5, true};
+    for (size_t i = 0; i < 3; i++) {
+        struct record out;
+        bool repeated;
+        assert_null(record_decode(&at, bytes + used, &base, &out, &repeated));
+        assert_int_equal(out.kind, in[i].kind);
+        assert_int_equal(out.xid, in[i].xid);
+        assert_int_equal(out.key, in[i].key);
+        assert_int_equal(out.position, in[i].position);
+        assert_int_equal(out.received_us, in[i].received_us);
+    }
+    assert_ptr_equal(at, bytes + used);
+}
+
+static void
+kinds_stand_where_they_belong(void **state)
+{
+    (void)state;
+    for (unsigned side = 0; side < 2; side++) {
+        for (unsigned tag = 0; tag < 256; tag++) {
+            uint8_t bytes[8] = {(uint8_t)tag};
+            const uint8_t *at = bytes;
+            struct record_base base = {0, 0, side != 0};
+            struct record out;
+            bool repeated;
+            bool taken = record_decode(&at, bytes + sizeof(bytes), &base, &out, &repeated) == NULL;
+            bool in_log = (tag >= RECORD_BEGIN && tag <= RECORD_LINK) || tag == 0x14;
+            bool in_side = tag == RECORD_DATA || tag == RECORD_SCHEMA || tag == RECORD_ABORTED;
+            assert_int_equal(taken, side ? in_side : in_log);
+        }
+    }
+}
+
+static void
+a_link_comes_back_and_impossible_ones_are_refused(void **state)
+{
+    (void)state;
+    const struct link in = {12, 5000, 30, 4000};
+    const struct link bad[] = {{0, 5000, 30, 0}, {12, 128, 30, 0}, {12, 5000, 0, 0},
+        {12, 5000, 30, 5000}, {12, 5000, 30, 128}};
+    uint8_t bytes[LINK_SIZE + 1];
+    struct link out;
+    link_encode(&in, bytes);
+    assert_null(link_decode(slice_of(bytes, LINK_SIZE), &out));
+    assert_memory_equal(&in, &out, sizeof(in));
+    assert_non_null(link_decode(slice_of(bytes, LINK_SIZE - 1), &out));
+    assert_non_null(link_decode(slice_of(bytes, LINK_SIZE + 1), &out));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        link_encode(&bad[i], bytes);
+        assert_non_null(link_decode(slice_of(bytes, LINK_SIZE), &out));
+    }
+}
+
 int
 main(void)
 {
@@ -276,9 +405,14 @@ main(void)
         cmocka_unit_test(reserved_bytes_of_a_header_must_be_zero),
         cmocka_unit_test(block_header_comes_back_and_no_bit_may_flip),
         cmocka_unit_test(impossible_block_headers_are_refused),
+        cmocka_unit_test(side_headers_and_odd_ones_are_told_apart),
+        cmocka_unit_test(an_index_comes_back_and_no_bit_may_flip),
         cmocka_unit_test(footer_comes_back_and_no_bit_may_flip),
         cmocka_unit_test(records_come_back_one_behind_the_other),
         cmocka_unit_test(ordinary_record_costs_few_bytes),
+        cmocka_unit_test(records_of_a_side_file_have_their_xid),
+        cmocka_unit_test(kinds_stand_where_they_belong),
+        cmocka_unit_test(a_link_comes_back_and_impossible_ones_are_refused),
         cmocka_unit_test(cut_record_is_refused_at_every_length),
         cmocka_unit_test(malformed_records_are_refused),
         cmocka_unit_test(tally_counts_what_is_there),

@@ -308,8 +308,8 @@ shortened_file_is_an_error(void **state)
     fake_fs_free(fs);
 }
 
-int
-main(void)
+static int
+run(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_start_gets_exactly_what_is_behind_it),
@@ -323,4 +323,11 @@ main(void)
         cmocka_unit_test(shortened_file_is_an_error),
     };
     return cmocka_run_group_tests_name("spool reader", tests, NULL, NULL);
+}
+
+int
+main(void)
+{
+    int failed = run();
+    return failed + run_encrypted(run);
 }

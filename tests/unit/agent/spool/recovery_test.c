@@ -46,7 +46,7 @@ static void
 read_disk(struct fake_fs *fake, struct feed *out)
 {
     const struct fs *fs = fake_fs_get(fake);
-    struct directory_options o = {.fs = fs, .path = DIR};
+    struct directory_options o = {.fs = fs, .path = DIR, .keys = util_keys};
     struct directory dir;
     struct replay_result found;
     struct err err = ERR_INIT;
@@ -61,6 +61,7 @@ read_disk(struct fake_fs *fake, struct feed *out)
             .path = path,
             .seg = &dir.segments[i],
             .newest = i + 1 == dir.count,
+            .keys = util_keys,
             .each = keep_record,
             .arg = out};
         ok(replay_segment(&in, &found, &err));
@@ -182,6 +183,8 @@ flipped_bit_in_a_sealed_segment_is_damage(void **state)
     assert_null(block_header_decode(bytes + SEGMENT_HEADER_SIZE, &carried));
     assert_true(carried.flags & BLOCK_CARRIED);
     size_t skip = SEGMENT_HEADER_SIZE + BLOCK_HEADER_SIZE, skip_end = skip + carried.length;
+    struct segment_footer footer;
+    assert_null(segment_footer_decode(bytes + len - FOOTER_SIZE, &footer));
     for (size_t i = 0; i < len; i++) {
         struct spool_reader *r;
         struct record rec;
@@ -191,10 +194,10 @@ flipped_bit_in_a_sealed_segment_is_damage(void **state)
         while (good && got) {
             good = spool_reader_next(r, &rec, &got, &err);
         }
-        /* The running spool does not look at header and footer again. */
-        if (i >= skip && i < skip_end) {
+        /* Who reads on from the segment before does not look at index and footer. */
+        if ((i >= skip && i < skip_end) || i >= footer.index) {
             assert_true(good);
-        } else if (i >= SEGMENT_HEADER_SIZE && i < len - FOOTER_SIZE) {
+        } else {
             assert_false(good);
             assert_false(got);
             assert_int_equal(err.class, ERR_FATAL);
@@ -206,7 +209,7 @@ flipped_bit_in_a_sealed_segment_is_damage(void **state)
     spool_close(s);
     for (size_t i = 0; i < len; i++) {
         if (i >= SEGMENT_HEADER_SIZE && i < len - FOOTER_SIZE) {
-            continue;
+            continue; /* not looked at when a spool is opened */
         }
         bytes[i] ^= 0x10;
         fails(spool_open(&o, &s, &err), i >= 8 && i < 16 ? err.class : ERR_FATAL);
@@ -447,8 +450,8 @@ unfinished_segment_file_is_removed(void **state)
     fake_fs_free(fs);
 }
 
-int
-main(void)
+static int
+run(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_length_of_the_last_segment_is_recovered),
@@ -460,4 +463,11 @@ main(void)
         cmocka_unit_test(unfinished_segment_file_is_removed),
     };
     return cmocka_run_group_tests_name("spool recovery", tests, NULL, NULL);
+}
+
+int
+main(void)
+{
+    int failed = run();
+    return failed + run_encrypted(run);
 }

@@ -64,6 +64,7 @@ static bool
 replay(struct maker *m, bool newest)
 {
     const struct fs *fs = fake_fs_get(m->fs);
+    segment_header_encode(&m->seg.header, m->bytes);
     fake_fs_put(m->fs, PATH, m->bytes, m->seg.size);
     int fd = fs->open(fs, PATH, O_RDONLY, 0);
     struct replay in = {.fs = fs, .fd = fd, .path = PATH, .seg = &m->seg, .newest = newest};
@@ -183,15 +184,21 @@ carried_schemas_stand_in_front_alone(void **state)
     refused(&m, "repeated records");
 }
 
+#define END_SIZE (INDEX_HEADER_SIZE + INDEX_ENTRY_SIZE + FOOTER_SIZE)
+
 /* A sealed segment; `change` of its footer before that is encoded. */
 static void
 seal_with(struct maker *m, void (*change)(struct segment_footer *f))
 {
+    struct index_entry e = {101, SEGMENT_HEADER_SIZE, SEGMENT_HEADER_SIZE};
+    struct index ix = {0};
+    struct codec codec = {0};
+    struct slice end;
     make_new(m);
     add(m, RECORD_MARK, 101, false);
     close_block(m, here(m, 101, false));
     struct segment_footer f = {
-        .offset = m->seg.size,
+        .offset = m->seg.size + INDEX_HEADER_SIZE + INDEX_ENTRY_SIZE,
         .position = 101,
         .tally = {.records = 1,
             .first_position = 101,
@@ -202,8 +209,18 @@ seal_with(struct maker *m, void (*change)(struct segment_footer *f))
     if (change != NULL) {
         change(&f);
     }
-    segment_footer_encode(&f, m->bytes + m->seg.size);
-    m->seg.size += FOOTER_SIZE;
+    e.position += f.tally.commits; /* of other_index */
+    index_add(&ix, &e);
+    assert_true(index_close(&ix, m->seg.size, &codec, &f, &end, &m->err));
+    memcpy(m->bytes + m->seg.size, end.data, end.len);
+    m->seg.size += end.len;
+    index_done(&ix);
+}
+
+static void
+other_index(struct segment_footer *f)
+{
+    f->tally.commits = 1;
 }
 
 static void
@@ -245,6 +262,8 @@ footer_must_fit_the_segment(void **state)
     refused(&m, "footer does not fit");
     seal_with(&m, is_open);
     refused(&m, "footer does not fit");
+    seal_with(&m, other_index);
+    refused(&m, "index does not fit");
 }
 
 static void
@@ -254,17 +273,17 @@ wrong_footer_of_the_newest_is_a_torn_tail(void **state)
     struct maker m;
     seal_with(&m, other_place);
     assert_true(replay(&m, true));
-    assert_int_equal(m.found.torn, FOOTER_SIZE);
+    assert_int_equal(m.found.torn, END_SIZE);
     assert_false(m.found.sealed);
     assert_false(replay(&m, false));
     m.seg.size--; /* not whole */
     assert_true(replay(&m, true));
-    assert_int_equal(m.found.torn, FOOTER_SIZE - 1);
+    assert_int_equal(m.found.torn, END_SIZE - 1);
     make_done(&m);
     seal_with(&m, NULL);
     m.seg.size += 3; /* not at the end */
     assert_true(replay(&m, true));
-    assert_int_equal(m.found.torn, FOOTER_SIZE + 3);
+    assert_int_equal(m.found.torn, END_SIZE + 3);
     make_done(&m);
 }
 
@@ -272,7 +291,7 @@ static void
 unreadable_file_is_an_error(void **state)
 {
     (void)state;
-    for (unsigned nth = 1; nth <= 2; nth++) {
+    for (unsigned nth = 1; nth <= 4; nth++) {
         struct maker m;
         seal_with(&m, NULL);
         fake_fs_fail(m.fs, FAKE_PREAD, nth, EIO);

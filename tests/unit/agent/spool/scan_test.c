@@ -94,7 +94,7 @@ scan_can_go_back(void **state)
     while (scan_peek(&sc, &h) == SCAN_OK) {
         scan_skip(&sc, &h);
     }
-    scan_seek(&sc, SEGMENT_HEADER_SIZE);
+    scan_seek(&sc, SEGMENT_HEADER_SIZE, sc.base + SEGMENT_HEADER_SIZE);
     assert_int_equal(scan_peek(&sc, &h), SCAN_OK);
     assert_int_equal(scan_payload(&sc, &h, &payload), SCAN_OK);
     assert_int_equal(payload.len, f.payload[0]);
@@ -137,7 +137,7 @@ block_at_a_wrong_place_is_invalid(void **state)
     build(&f, sizes, 1, 0);
     store(&f);
     start(&sc, &f, 300);
-    sc.base = BASE + 1;
+    sc.log++;
     assert_int_equal(scan_peek(&sc, &h), SCAN_INVALID);
     assert_non_null(strstr(sc.why, "place"));
     scan_done(&sc);
@@ -166,7 +166,7 @@ errors_and_short_files_are_errors(void **state)
     fake_fs_fail(f.fs, FAKE_PREAD, 1, EIO);
     assert_int_equal(scan_payload(&sc, &h, &payload), SCAN_ERROR);
     sc.limit = f.len + 1000; /* more than there is */
-    scan_seek(&sc, f.len);
+    scan_seek(&sc, f.len, sc.base + f.len);
     assert_int_equal(scan_peek(&sc, &h), SCAN_ERROR);
     scan_done(&sc);
     fake_fs_free(f.fs);
@@ -209,8 +209,9 @@ footer_is_a_witness_too(void **state)
         struct scan sc;
         bool found;
         build(&f, &size, 1, 0);
-        struct segment_footer footer = {
-            .offset = BASE + f.len, .synced = BASE + SEGMENT_HEADER_SIZE + 1};
+        struct segment_footer footer = {.offset = BASE + f.len,
+            .synced = BASE + SEGMENT_HEADER_SIZE + 1,
+            .index = SEGMENT_HEADER_SIZE};
         segment_footer_encode(&footer, f.bytes + f.len);
         f.len += FOOTER_SIZE;
         store(&f);

@@ -473,8 +473,8 @@ retire_waits_for_open_readers(void **state)
     fake_fs_free(fs);
 }
 
-int
-main(void)
+static int
+run(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(new_spool_is_empty),
@@ -495,4 +495,11 @@ main(void)
         cmocka_unit_test(retire_waits_for_open_readers),
     };
     return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
+}
+
+int
+main(void)
+{
+    int failed = run();
+    return failed + run_encrypted(run);
 }

@@ -135,11 +135,18 @@ readers_keep_up_with_a_writer_and_retirement(void **state)
     tmpdir_remove(dir);
 }
 
-int
-main(void)
+static int
+run(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(readers_keep_up_with_a_writer_and_retirement),
     };
     return cmocka_run_group_tests_name("spool threads", tests, NULL, NULL);
+}
+
+int
+main(void)
+{
+    int failed = run();
+    return failed + run_encrypted(run);
 }

@@ -326,8 +326,8 @@ segment_file_that_cannot_be_opened_is_tried_again(void **state)
     fake_fs_free(fs);
 }
 
-int
-main(void)
+static int
+run(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_disk_loses_nothing),
@@ -341,4 +341,11 @@ main(void)
         cmocka_unit_test(segment_file_that_cannot_be_opened_is_tried_again),
     };
     return cmocka_run_group_tests_name("spool writer", tests, NULL, NULL);
+}
+
+int
+main(void)
+{
+    int failed = run();
+    return failed + run_encrypted(run);
 }
