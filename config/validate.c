@@ -303,6 +303,26 @@ check_spool(const struct validate *v, const struct config *c, struct err *err)
 }
 
 static bool
+check_stages(const struct validate *v, const struct config *c, struct err *err)
+{
+    const char *path = NULL, *before = NULL;
+    if (c->spool.compress_at < c->spool.warn_at) {
+        path = "spool.compress_at";
+        before = "spool.warn_at";
+    } else if (c->spool.pause_at < c->spool.compress_at) {
+        path = "spool.pause_at";
+        before = "spool.compress_at";
+    }
+    if (!path) {
+        return true;
+    }
+    struct mark at = mark_at(v, path);
+    at = at.line > 0 ? at : mark_at(v, before);
+    document_error(err, file_of(v, at), at, "'%s' is less than '%s'", path, before);
+    return err_hint(err, "the spool warns first, then compresses, then pauses: they must ascend");
+}
+
+static bool
 check_socket(const struct validate *v, const struct config *c, struct err *err)
 {
     struct mark at = mark_at(v, "control.socket");
@@ -353,6 +373,7 @@ validate_config(const struct validate *v, const struct config *c, struct err *er
         check_distinct,
         check_patterns,
         check_spool,
+        check_stages,
         check_socket,
         check_listen,
     };

@@ -56,7 +56,8 @@ struct sink_ops {
     const char *summary; /* one line for help and reference */
     unsigned features;   /* of enum sink_feature */
     /* Connects. `start` is the position at which the copy began: what a sink without a position of
-     * its own yet starts from. *resume: the position behind which changes are to be handed over. */
+     * its own yet starts from. *resume: the position behind which changes are to be handed over;
+     * durable in the target, because what the spool has in front of it may go. */
     bool (*open)(const struct sink_params *p, uint64_t start, struct sink **out, uint64_t *resume,
         struct err *err);
     /* Takes one change; may block while the bound on bytes in flight is reached. An error says

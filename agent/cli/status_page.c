@@ -26,18 +26,71 @@ write_head(struct buf *out, const struct agent_status *s, const struct status_ti
         format_duration(now->wall_us - s->started_wall_us, a));
 }
 
+static const char *
+source_state(const struct agent_status *s)
+{
+    if (!s->source.connected) {
+        return "NOT CONNECTED";
+    }
+    return s->source.blocked ? "connected, PAUSED" : "connected";
+}
+
+/* Nothing to say while the spool is far from its limit. */
+static void
+write_budget(struct buf *out, const struct agent_status *s)
+{
+    const struct budget *b = &s->room.budget;
+    char limit[FORMAT_SIZE], left[FORMAT_SIZE];
+    if (s->spool.kept_bytes > 0) {
+        label(out, "");
+        buf_printf(out, "%s of it every sink has\n", format_bytes(s->spool.kept_bytes, limit));
+    }
+    if (b->limit == UINT64_MAX) {
+        return;
+    }
+    label(out, "");
+    buf_printf(out, "%" PRIu32 " %% of %s used", b->percent, format_bytes(b->limit, limit));
+    if (b->stage != BUDGET_OK) {
+        buf_printf(out, ", stage %s", budget_stage_name(b->stage));
+    }
+    if (b->stage < BUDGET_PAUSE && b->left != UINT64_MAX) {
+        buf_printf(out, ", capture pauses after %s more", format_bytes(b->left, left));
+    }
+    if (b->stage < BUDGET_PAUSE && s->room.seconds_left >= 0) {
+        buf_printf(out, ", at the present rate in %s",
+            format_duration((int64_t)(s->room.seconds_left * 1e6), left));
+    }
+    buf_str(out, "\n");
+}
+
+static void
+write_retained(struct buf *out, const struct agent_status *s)
+{
+    char a[FORMAT_SIZE];
+    if (s->source.blocked && s->source.retained_bytes > 0) {
+        label(out, "");
+        buf_printf(
+            out, "the source keeps %s of its log", format_bytes(s->source.retained_bytes, a));
+        if (s->source.safe_bytes != UINT64_MAX) {
+            buf_printf(out, ", and loses it for the slot after %s more",
+                format_bytes(s->source.safe_bytes, a));
+        }
+        buf_str(out, "\n");
+    }
+}
+
 static void
 write_source(struct buf *out, const struct agent_status *s)
 {
     char a[FORMAT_SIZE], b[FORMAT_SIZE];
     label(out, "source");
-    buf_printf(out, "%s, %s, at %s, %s of its log not here yet\n", s->source.type,
-        s->source.connected ? "connected" : "NOT CONNECTED", format_lsn(s->source.position, a),
-        format_bytes(s->source.lag_bytes, b));
+    buf_printf(out, "%s, %s, at %s, %s of its log not here yet\n", s->source.type, source_state(s),
+        format_lsn(s->source.position, a), format_bytes(s->source.lag_bytes, b));
     if (s->source.error[0] != '\0') {
         label(out, "");
         buf_printf(out, "%s\n", s->source.error);
     }
+    write_retained(out, s);
 }
 
 static void
@@ -108,6 +161,7 @@ status_page_write(struct buf *out, const struct agent_status *s, const struct st
     write_head(out, s, now);
     write_source(out, s);
     write_spool(out, s);
+    write_budget(out, s);
     write_copy(out, s, now);
     if (s->constraints_failed > 0) {
         label(out, "constraints");

@@ -34,7 +34,9 @@ label_value(struct buf *out, const char *s)
 static void
 number(struct buf *out, double v)
 {
-    if (isfinite(v)) {
+    if (isinf(v)) {
+        buf_str(out, v > 0 ? " +Inf\n" : " -Inf\n");
+    } else if (isfinite(v)) {
         buf_printf(out, " %.17g\n", v);
     } else {
         buf_str(out, " NaN\n");
@@ -56,6 +58,12 @@ write_samples(struct buf *out, const struct sample *samples, size_t n)
     }
 }
 
+static double
+limited(uint64_t v)
+{
+    return v == UINT64_MAX ? (double)INFINITY : (double)v;
+}
+
 static void
 write_plain(struct buf *out, const struct agent_status *s)
 {
@@ -71,6 +79,11 @@ write_plain(struct buf *out, const struct agent_status *s)
             (double)s->source.confirmed},
         {"source_lag_bytes", "gauge", "Source log that has not reached the spool.",
             (double)s->source.lag_bytes},
+        {"source_blocked", "gauge",
+            "1 while nothing is read from the source because the spool has no room.",
+            s->source.blocked ? 1 : 0},
+        {"source_retained_bytes", "gauge", "Source log that the slot holds back.",
+            (double)s->source.retained_bytes},
         {"spool_size_bytes", "gauge", "Size of the spool on disk.", (double)s->spool.bytes},
         {"spool_segments", "gauge", "Segments of the spool.", s->spool.segments},
         {"spool_durable_bytes", "gauge",
@@ -79,6 +92,16 @@ write_plain(struct buf *out, const struct agent_status *s)
             (double)s->spool.records},
         {"spool_oldest_unread_seconds", "gauge",
             "Age of the oldest record that a sink has not read.", s->spool_oldest_unread_seconds},
+        {"spool_kept_bytes", "gauge", "Bytes of the spool that every sink has.",
+            (double)s->spool.kept_bytes},
+        {"spool_limit_bytes", "gauge", "Most bytes that the spool may take now.",
+            limited(s->room.budget.limit)},
+        {"spool_left_bytes", "gauge", "Bytes until capture pauses.", limited(s->room.budget.left)},
+        {"spool_used_ratio", "gauge", "Part of the limit that is used, without what is kept.",
+            s->room.budget.percent / 100.0},
+        {"spool_left_seconds", "gauge",
+            "Time until capture pauses at the present rate; infinite when the spool does not grow.",
+            s->room.seconds_left >= 0 ? s->room.seconds_left : (double)INFINITY},
         {"copy_running", "gauge", "1 while tables are copied.", s->copying ? 1 : 0},
         {"copy_tables", "gauge", "Tables that belong to the copy.", c->tables_total},
         {"copy_tables_done", "gauge", "Tables copied, with indexes and constraints.",
@@ -186,6 +209,11 @@ prometheus_write(struct buf *out, const struct agent_status *s)
     for (int p = PHASE_PREFLIGHT; p <= PHASE_DONE; p++) {
         buf_printf(out, "tidegate_phase{phase=\"%s\"} %d\n", phase_name((enum phase)p),
             (int)s->phase == p ? 1 : 0);
+    }
+    head(out, "spool_stage", "gauge", "1 for the stage of the spool's budget.");
+    for (int b = BUDGET_OK; b <= BUDGET_PAUSE; b++) {
+        buf_printf(out, "tidegate_spool_stage{stage=\"%s\"} %d\n",
+            budget_stage_name((enum budget_stage)b), (int)s->room.budget.stage == b ? 1 : 0);
     }
     write_plain(out, s);
     write_sinks(out, s);

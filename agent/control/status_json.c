@@ -29,6 +29,33 @@ kv_seconds(struct json_writer *w, const char *key, int64_t us)
     json_kv_double(w, key, (double)us / 1e6);
 }
 
+/* UINT64_MAX: there is no limit. */
+static void
+kv_limit(struct json_writer *w, const char *key, uint64_t v)
+{
+    json_key(w, key);
+    if (v == UINT64_MAX) {
+        json_null(w);
+    } else {
+        json_u64(w, v);
+    }
+}
+
+static void
+write_budget(struct json_writer *w, const struct room_state *r)
+{
+    json_kv_string(w, "stage", budget_stage_name(r->budget.stage));
+    json_kv_u64(w, "used_percent", r->budget.percent);
+    kv_limit(w, "limit_bytes", r->budget.limit);
+    kv_limit(w, "left_bytes", r->budget.left);
+    json_key(w, "seconds_left");
+    if (r->seconds_left >= 0) {
+        json_double(w, r->seconds_left);
+    } else {
+        json_null(w);
+    }
+}
+
 static void
 write_source(struct json_writer *w, const struct agent_status *s)
 {
@@ -39,6 +66,9 @@ write_source(struct json_writer *w, const struct agent_status *s)
     kv_lsn(w, "position", s->source.position);
     kv_lsn(w, "confirmed_position", s->source.confirmed);
     json_kv_u64(w, "lag_bytes", s->source.lag_bytes);
+    json_kv_bool(w, "blocked", s->source.blocked);
+    json_kv_u64(w, "retained_bytes", s->source.retained_bytes);
+    kv_limit(w, "safe_bytes", s->source.safe_bytes);
     kv_text(w, "error", s->source.error);
     json_object_end(w);
 }
@@ -55,6 +85,8 @@ write_spool(struct json_writer *w, const struct agent_status *s)
     kv_lsn(w, "oldest_position", s->spool.oldest);
     json_kv_double(w, "oldest_unread_seconds", s->spool_oldest_unread_seconds);
     json_kv_u64(w, "records", s->spool.records);
+    json_kv_u64(w, "kept_bytes", s->spool.kept_bytes);
+    write_budget(w, &s->room);
     json_object_end(w);
 }
 

@@ -58,6 +58,13 @@ get_bool(const json_t *o, const char *key)
     return json_is_true(json_object_get(o, key));
 }
 
+/* null, or not there: no limit. */
+static uint64_t
+get_limit(const json_t *o, const char *key)
+{
+    return json_is_integer(json_object_get(o, key)) ? get_u64(o, key) : UINT64_MAX;
+}
+
 static int
 get_name(const json_t *o, const char *key, const char *const *names, int n)
 {
@@ -90,6 +97,20 @@ read_sink(const json_t *o, struct sink_status *k)
     k->transactions = get_u64(o, "transactions");
     k->rows = get_u64(o, "rows");
     get_text(o, "error", k->error, sizeof k->error);
+}
+
+static void
+read_budget(const json_t *o, struct room_state *r)
+{
+    const char *stage = json_string_value(json_object_get(o, "stage"));
+    if (!stage || !budget_stage_parse(stage, &r->budget.stage)) {
+        r->budget.stage = BUDGET_OK;
+    }
+    r->budget.percent = get_u32(o, "used_percent");
+    r->budget.limit = get_limit(o, "limit_bytes");
+    r->budget.left = get_limit(o, "left_bytes");
+    const json_t *seconds = json_object_get(o, "seconds_left");
+    r->seconds_left = json_is_number(seconds) ? json_number_value(seconds) : -1;
 }
 
 static void
@@ -126,6 +147,9 @@ status_read(const json_t *root, const struct status_time *now, struct agent_stat
     out->source.position = get_lsn(source, "position");
     out->source.confirmed = get_lsn(source, "confirmed_position");
     out->source.lag_bytes = get_u64(source, "lag_bytes");
+    out->source.blocked = get_bool(source, "blocked");
+    out->source.retained_bytes = get_u64(source, "retained_bytes");
+    out->source.safe_bytes = get_limit(source, "safe_bytes");
     get_text(source, "error", out->source.error, sizeof out->source.error);
     const json_t *spool = json_object_get(root, "spool");
     out->spool.bytes = get_u64(spool, "bytes");
@@ -134,6 +158,8 @@ status_read(const json_t *root, const struct status_time *now, struct agent_stat
     out->spool.durable = get_lsn(spool, "durable_position");
     out->spool.appended = get_lsn(spool, "appended_position");
     out->spool.oldest = get_lsn(spool, "oldest_position");
+    out->spool.kept_bytes = get_u64(spool, "kept_bytes");
+    read_budget(spool, &out->room);
     out->spool_oldest_unread_seconds =
         json_number_value(json_object_get(spool, "oldest_unread_seconds"));
     read_copy(json_object_get(root, "copy"), now, out);

@@ -63,6 +63,7 @@ agent_free(struct agent *a)
         return;
     }
     snapshot_free(a->snapshot);
+    room_free(a->room);
     spool_close(a->spool);
     store_close(a->store);
     table_sync_done(&a->sync);

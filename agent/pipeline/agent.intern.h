@@ -21,6 +21,7 @@
 #include "agent/pipeline/cutover.h"
 #include "agent/pipeline/deliver.h"
 #include "agent/pipeline/probe.h"
+#include "agent/pipeline/room.h"
 #include "agent/pipeline/table_sync.h"
 #include "agent/store/store.h"
 #include "config/names.h"
@@ -33,6 +34,7 @@ struct agent {
 
     struct store *store;
     struct spool *spool;
+    struct room *room; /* of the spool */
     struct snapshot *snapshot;
     struct anchor anchor;   /* of the set-up, until the copy job takes it */
     _Atomic uint64_t start; /* position at which the feed begins */

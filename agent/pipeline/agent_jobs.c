@@ -13,6 +13,19 @@
 
 #define STAGE "agent"
 
+static struct room *
+new_room(const struct agent *a, struct spool *spool)
+{
+    struct room_options o = {.spool = spool,
+        .limits = {.max_size = a->config->spool.max_size,
+            .min_free = a->config->spool.min_free,
+            .warn_at = a->config->spool.warn_at,
+            .compress_at = a->config->spool.compress_at,
+            .pause_at = a->config->spool.pause_at},
+        .clock = a->clock};
+    return room_new(&o);
+}
+
 bool
 agent_open_spool(struct agent *a, struct err *err)
 {
@@ -21,13 +34,17 @@ agent_open_spool(struct agent *a, struct err *err)
         .segment_size = a->config->spool.segment_size,
         .max_size = a->config->spool.max_size,
         .min_free = a->config->spool.min_free,
+        .keep_us = a->config->spool.keep_us,
+        .keep_size = a->config->spool.keep_size,
         .clock = a->clock};
     struct spool *spool = NULL;
     if (!spool_open(&o, &spool, err)) {
         return false;
     }
+    struct room *room = new_room(a, spool);
     pthread_mutex_lock(&a->lock);
     a->spool = spool;
+    a->room = room;
     pthread_mutex_unlock(&a->lock);
     return spool_appended(spool) != 0 || spool_set_start(spool, a->start, err);
 }
@@ -128,12 +145,13 @@ start_capture(struct agent *a, struct err *err)
         .give_up_us = c->network.give_up_us,
         .retire_below = agent_retire_below,
         .arg = a,
+        .room = a->room,
         .clock = a->clock,
         .stop = &a->stop};
     struct capture *capture = NULL;
     struct probe *probe = NULL;
-    bool ok = capture_start(&o, &capture, err) &&
-              probe_start(c->source.dsn, c->network.timeout_us, &a->stop, &probe, err);
+    bool ok = capture_start(&o, &capture, err) && probe_start(c->source.dsn, c->source.slot,
+                                                      c->network.timeout_us, &a->stop, &probe, err);
     pthread_mutex_lock(&a->lock);
     a->capture = capture;
     a->probe = probe;

@@ -17,6 +17,7 @@ static void
 source_status(struct agent *a, struct agent_status *out)
 {
     snprintf(out->source.type, sizeof(out->source.type), "%s", a->config->source.type);
+    out->source.safe_bytes = UINT64_MAX;
     if (!a->capture) {
         return;
     }
@@ -26,6 +27,13 @@ source_status(struct agent *a, struct agent_status *out)
     out->source.position = s.position;
     out->source.confirmed = s.confirmed;
     out->source.lag_bytes = lag_bytes(head_of(a, s.position), s.position);
+    out->source.blocked = s.blocked;
+    if (a->probe) {
+        struct probe_retained kept;
+        probe_retained(a->probe, &kept);
+        out->source.retained_bytes = kept.bytes;
+        out->source.safe_bytes = kept.safe_bytes;
+    }
     snprintf(out->source.error, sizeof(out->source.error), "%s", s.error.text);
 }
 
@@ -66,6 +74,7 @@ agent_status(struct agent *a, struct agent_status *out)
     source_status(a, out);
     if (a->spool) {
         spool_stats(a->spool, &out->spool);
+        room_state(a->room, &out->room);
     }
     if (a->snapshot) {
         out->copying = a->phase == PHASE_SNAPSHOT;

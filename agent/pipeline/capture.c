@@ -19,9 +19,11 @@
 struct capture {
     struct intake *intake;
     const struct spool *spool;
+    struct room *room;
     const struct stop *stop;
     struct thread thread;
     bool blocked;
+    bool refused;         /* it was told that the spool took no more */
     pthread_mutex_t lock; /* guards state */
     struct capture_state state;
 };
@@ -70,10 +72,15 @@ static void
 after_step(struct capture *c, enum intake_next next)
 {
     bool blocked = next == INTAKE_BLOCKED;
-    if (blocked && !c->blocked) {
+    bool refused = blocked && !intake_paused(c->intake);
+    if (refused && !c->refused) {
         tell_blocked(c);
-    } else if (!blocked && c->blocked) {
+    } else if (!blocked && c->refused) {
         log_info(STAGE, "the spool has room again");
+    }
+    c->refused = refused || (c->refused && blocked);
+    if (next != INTAKE_MORE && c->room) {
+        room_tell(c->room);
     }
     if (next != INTAKE_MORE || c->blocked) {
         c->blocked = blocked;
@@ -162,6 +169,7 @@ capture_start(const struct capture_options *o, struct capture **out, struct err 
     struct capture *c = x_zalloc(sizeof(*c));
     c->spool = o->spool;
     c->stop = o->stop;
+    c->room = o->room;
     pthread_mutex_init(&c->lock, NULL);
     struct intake_options steps = {.source = o->source,
         .params = o->params,
@@ -171,6 +179,7 @@ capture_start(const struct capture_options *o, struct capture **out, struct err 
         .give_up_us = o->give_up_us,
         .retire_below = o->retire_below,
         .arg = o->arg,
+        .room = o->room,
         .clock = o->clock};
     if (!intake_new(&steps, &c->intake, err) || !thread_start(&c->thread, "capture", run, c, err)) {
         capture_free(c);

@@ -16,6 +16,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/err.h"
 #include "agent/base/stop.h"
+#include "agent/pipeline/room.h"
 #include "agent/source/source.h"
 #include "agent/spool/spool.h"
 
@@ -30,13 +31,14 @@ struct capture_options {
     /* Position up to which no sink needs the spool any more; read now and then. */
     uint64_t (*retire_below)(void *arg);
     void *arg;
+    struct room *room; /* borrowed; NULL: nothing pauses before the spool is full */
     const struct clock *clock;
     const struct stop *stop;
 };
 
 struct capture_state {
     bool connected;
-    bool blocked; /* no room in the spool: the source keeps its log meanwhile */
+    bool blocked; /* no room in the spool: the source keeps its log meanwhile; `error` says why */
     bool failed;  /* ended for good, `error` says why */
     uint64_t position, confirmed;
     struct err error; /* of `failed`, or of the connection that is being tried again */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Read a record, append it; when nothing is at hand, flush so that readers see it; when enough time
- * or bytes have gone by, sync and confirm. A full spool blocks the append, not the connection: the
- * record is held until there is room, the source hears from us meanwhile and keeps what we cannot
- * take.
+ * or bytes have gone by, sync and confirm. A spool that is about to be full pauses the reading
+ * between two transactions, so that sinks can have everything that is there; a full one blocks the
+ * append. Neither blocks the connection: the source hears from us meanwhile and keeps what we
+ * cannot take.
  */
 #include "agent/pipeline/intake.h"
 
@@ -16,13 +17,16 @@
 #define CHECK_EVERY     256 /* records between two looks at the clock while data keeps coming */
 #define RETIRE_EVERY_US 2000000
 #define FIRST_RETRY_US  200000
+#define RECORD_COST     16 /* bytes that a record takes besides its payload, about */
 
 struct intake {
     struct intake_options o;
     struct source *source;
-    bool in_transaction; /* in the spool: a BEGIN without its COMMIT */
-    bool holding;        /* `held` was read and found no room; borrowed from the source */
+    bool begun;   /* the log has a BEGIN without its COMMIT */
+    bool holding; /* `held` was read and found no room; borrowed from the source */
     struct record held;
+    bool pausing;   /* the budget says so: no new transaction is begun */
+    bool paused;    /* the last step was one of waiting */
     int timeout_ms; /* of the next read */
     unsigned since_check;
     int64_t opened_us, synced_us, retired_us;
@@ -62,15 +66,50 @@ retire(struct intake *i, struct err *err)
     return spool_retire(i->o.spool, i->o.retire_below(i->o.arg), err);
 }
 
+static void
+look_at_room(struct intake *i)
+{
+    i->pausing = i->o.room && room_look(i->o.room) == BUDGET_PAUSE;
+}
+
+/* Removes what can be removed, now. */
+static bool
+give_way(struct intake *i, bool full, struct err *err)
+{
+    look_at_room(i);
+    if (full && i->o.room) {
+        room_full(i->o.room);
+    }
+    i->retired_us = 0;
+    return retire(i, err);
+}
+
 /* No room: keep the connection alive, give way to the sinks, to try again later. */
 static bool
 make_room(struct intake *i, enum intake_next *next, struct err *err)
 {
     i->blocked_by = *err;
+    if (i->begun && i->o.retire_below(i->o.arg) >= spool_appended(i->o.spool)) {
+        (void)err_hint(&i->blocked_by,
+            "the transaction that is being received does not fit into the spool: raise "
+            "spool.max_size, or free space on its disk");
+    }
     err_clear(err);
-    i->retired_us = 0;
     *next = INTAKE_BLOCKED;
-    return retire(i, err) && sync_and_confirm(i, true, err);
+    return give_way(i, true, err) && sync_and_confirm(i, true, err);
+}
+
+/* The budget's pause: what is there becomes durable and goes to the sinks. */
+static bool
+stay_paused(struct intake *i, enum intake_next *next, struct err *err)
+{
+    *next = INTAKE_BLOCKED;
+    i->paused = true;
+    if (!sync_and_confirm(i, true, err) || !give_way(i, false, err)) {
+        return false;
+    }
+    room_reason(i->o.room, &i->blocked_by);
+    return true;
 }
 
 /* How long a read may wait: until the sync is due when something is unsynced. */
@@ -88,6 +127,7 @@ static bool
 when_idle(struct intake *i, enum intake_next *next, struct err *err)
 {
     *next = INTAKE_SETTLED;
+    look_at_room(i);
     if (!spool_flush(i->o.spool, err)) {
         return err->class == ERR_RETRY && make_room(i, next, err);
     }
@@ -116,23 +156,32 @@ append_held(struct intake *i, enum intake_next *next, struct err *err)
         return err->class == ERR_RETRY && make_room(i, next, err);
     }
     i->holding = false;
-    if (i->held.kind == RECORD_BEGIN) {
-        i->in_transaction = true;
-    } else if (i->held.kind == RECORD_COMMIT || i->held.kind == RECORD_DISCARD) {
-        i->in_transaction = false;
-    }
+    i->begun = i->held.kind == RECORD_BEGIN ||
+               (i->begun && i->held.kind != RECORD_COMMIT && i->held.kind != RECORD_DISCARD);
     i->timeout_ms = 0;
+    if (i->o.room) {
+        i->pausing = room_took(i->o.room, i->held.payload.len + RECORD_COST) == BUDGET_PAUSE;
+        if (room_crowded(i->o.room)) {
+            i->retired_us = 0;
+            return retire(i, err);
+        }
+    }
     *next = INTAKE_MORE;
     if (++i->since_check < CHECK_EVERY) {
         return true;
     }
     i->since_check = 0;
+    look_at_room(i);
     return when_busy(i, next, err);
 }
 
 bool
 intake_step(struct intake *i, enum intake_next *next, struct err *err)
 {
+    i->paused = false;
+    if (i->pausing && !i->holding && !i->begun) {
+        return stay_paused(i, next, err);
+    }
     if (!i->holding && !source_read(i->source, i->timeout_ms, &i->held, &i->holding, err)) {
         i->holding = false;
         return false;
@@ -147,34 +196,39 @@ intake_step(struct intake *i, enum intake_next *next, struct err *err)
     return true;
 }
 
-/* A transaction that the last connection left open comes again from its begin; readers must know at
- * once, because sinks hold their side of it open. */
+/* What the last connection left open, in the log and beside it, comes again from its begin; readers
+ * must know at once, because sinks hold their side of it open. The spool knows what that is. */
 static bool
-discard_open_transaction(struct intake *i, struct err *err)
+void_unfinished(struct intake *i, struct err *err)
 {
-    if (!i->in_transaction) {
-        return true;
-    }
     struct record rec = {.kind = RECORD_DISCARD, .received_us = clock_wall_us(i->o.clock)};
-    if (!spool_append(i->o.spool, &rec, err)) {
-        return false;
+    return spool_append(i->o.spool, &rec, err) && spool_flush(i->o.spool, err);
+}
+
+/* The session will be tried again; until then somebody has to remove what the sinks have. */
+static void
+make_room_for_discard(struct intake *i, struct err *err)
+{
+    struct err failed = ERR_INIT;
+    if (err->class == ERR_RETRY && !give_way(i, true, &failed)) {
+        *err = failed;
     }
-    i->in_transaction = false;
-    return spool_flush(i->o.spool, err);
 }
 
 bool
 intake_open(struct intake *i, uint64_t *from, struct err *err)
 {
     i->opened_us = now_us(i);
-    if (!discard_open_transaction(i, err)) {
+    if (!void_unfinished(i, err)) {
+        make_room_for_discard(i, err);
         return false;
     }
     *from = spool_appended(i->o.spool);
     if (!source_start(i->source, *from, err)) {
         return false;
     }
-    i->holding = false;
+    look_at_room(i);
+    i->begun = i->holding = false;
     i->timeout_ms = 0;
     i->since_check = 0;
     i->synced_us = now_us(i);
@@ -206,7 +260,7 @@ intake_failed(struct intake *i, struct err *err, int64_t *pause_us, int *attempt
         retry_success(&i->retry);
     }
     struct err discard = ERR_INIT;
-    if (worth_retrying(err) && !discard_open_transaction(i, &discard)) {
+    if (worth_retrying(err) && !void_unfinished(i, &discard)) {
         *err = discard;
     }
     struct retry_policy policy = {
@@ -223,6 +277,12 @@ const struct err *
 intake_blocked_by(const struct intake *i)
 {
     return &i->blocked_by;
+}
+
+bool
+intake_paused(const struct intake *i)
+{
+    return i->paused;
 }
 
 bool

@@ -17,6 +17,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/err.h"
+#include "agent/pipeline/room.h"
 #include "agent/source/source.h"
 #include "agent/spool/spool.h"
 
@@ -31,6 +32,7 @@ struct intake_options {
     /* Position up to which no sink needs the spool any more; read now and then. */
     uint64_t (*retire_below)(void *arg);
     void *arg;
+    struct room *room; /* NULL: nothing pauses before the spool is full */
     const struct clock *clock;
 };
 
@@ -58,5 +60,7 @@ bool intake_failed(struct intake *i, struct err *err, int64_t *pause_us, int *at
 
 /* Why the last step was INTAKE_BLOCKED. */
 const struct err *intake_blocked_by(const struct intake *i);
+/* It was blocked between two transactions, before the spool was full: nothing was refused. */
+bool intake_paused(const struct intake *i);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "agent/base/err.h"
+#include "agent/pipeline/room.h"
 #include "agent/snapshot/snapshot.h"
 #include "agent/spool/spool.h"
 #include "config/config.h"
@@ -49,9 +50,14 @@ struct agent_status {
         uint64_t position;  /* received and appended to the spool */
         uint64_t confirmed; /* told to the source as durable */
         uint64_t lag_bytes; /* source's log that has not reached the spool */
+        bool blocked;       /* nothing is read because the spool has no room; `error` says more */
+        uint64_t retained_bytes; /* of its log that the source keeps for us; 0: not known yet */
+        uint64_t safe_bytes;     /* it may still grow by, before the slot is lost; UINT64_MAX:
+                                    without limit, or not known */
         char error[sizeof(((struct err *)0)->text)];
     } source;
     struct spool_stats spool;
+    struct room_state room; /* how near the spool is to its limits */
     double spool_oldest_unread_seconds;
     bool copying; /* `copy` has content */
     struct snapshot_progress copy;

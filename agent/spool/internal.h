@@ -2,7 +2,8 @@
  *
  * The struct behind spool.h, shared by spool.c, writer.c and reader.c.
  *
- * Locking: `lock` guards segments, count, cap, bytes, readers, each reader's `number`, and `index`.
+ * Locking: `lock` guards segments, count, cap, bytes, retired_to, readers,
+ * each reader's `number`, and `index`.
  * Only the writer's thread changes segments, count and cap, so it alone may read them without the
  * lock; but for header, size and kept_as_is of sealed segments in front of the newest, which the
  * packing thread changes. The atomics are for callers that want one number. Everything below
@@ -29,6 +30,8 @@ struct spool {
     char *path;
     uint64_t feed_id, segment_size, max_size, min_free;
     uint32_t block_size;
+    int64_t keep_us;
+    uint64_t keep_size;
     bool read_only;
     const struct key_ring *keys; /* or NULL */
     int lock_fd;                 /* of the lock file, -1: none */
@@ -38,6 +41,7 @@ struct spool {
     size_t count, cap;
     _Atomic uint64_t bytes; /* of all segments and side files */
     uint64_t packed, saved; /* segments packed by this process, bytes that they lost by it */
+    uint64_t retired_to;    /* position that the last spool_retire was given */
     struct spool_reader *readers;
     struct index index; /* of the newest segment's blocks; for the writer to change */
 
@@ -57,6 +61,7 @@ struct spool {
     uint64_t begin;        /* segment of the open transaction's BEGIN */
     uint64_t synced;       /* log offset below which everything is durable */
     uint64_t space_credit; /* bytes that may be written before free space is asked for again */
+    uint64_t release;      /* kept bytes that are in the way */
     struct order order;    /* behind the last record taken */
     struct block block;
     struct tally tally; /* of the records in `block` */

@@ -221,6 +221,9 @@ replay_blocks(struct run *run, struct err *err)
             return segment_damaged(err, run->in->path, at, why);
         }
         note_block(run, &h, at);
+        if (h.synced > run->in->seg->header.base + run->out->synced) {
+            run->out->synced = h.synced - run->in->seg->header.base;
+        }
     }
 }
 

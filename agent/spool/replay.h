@@ -40,6 +40,7 @@ struct replay_result {
     uint64_t blocks;
     bool sealed;      /* right index and footer stand at `end` */
     uint64_t log_end; /* sealed: log offset behind the footer */
+    uint64_t synced;  /* offset in the file before which all was durable, as its blocks tell */
 };
 
 /* False: ERR_FATAL damaged, or the file cannot be read. */

@@ -16,6 +16,8 @@
 #include "agent/spool/directory.h"
 #include "agent/spool/internal.h"
 #include "agent/spool/replay.h"
+#include "agent/spool/retention.h"
+#include "agent/spool/rewrite.h"
 
 #define SEGMENT_SIZE_DEFAULT (64ull * 1024 * 1024)
 #define BLOCK_SIZE_DEFAULT   (256u * 1024)
@@ -106,7 +108,7 @@ repair(struct spool *s, const char *path, const struct replay_result *found, str
         }
         FAILPOINT("spool.truncated");
     }
-    int rc = s->fs->datasync(s->fs, s->fd);
+    int rc = rewrite_tail(s->fs, s->fd, found->synced);
     rc = rc < 0 ? rc : s->fs->sync_dir(s->fs, s->path);
     if (rc < 0) {
         return segment_io(err, rc, "make durable spool segment", path);
@@ -251,6 +253,8 @@ new_spool(const struct spool_options *o)
     s->block_size = block < BLOCK_SIZE_MAX ? block : BLOCK_SIZE_MAX;
     s->max_size = o->max_size;
     s->min_free = o->min_free;
+    s->keep_us = o->keep_us;
+    s->keep_size = o->keep_size;
     s->read_only = o->read_only;
     s->keys = o->keys;
     s->fd = s->lock_fd = -1;
@@ -339,10 +343,8 @@ retire_one(struct spool *s, uint64_t position, bool *done, struct err *err)
 
     *done = true;
     pthread_mutex_lock(s->lock);
-    if (s->count > 1 && position >= spool_oldest(s)) {
-        uint64_t first = s->segments[0].header.number;
-        *done = spool_start_segment(s, position) == 0 || reader_lowest_segment(s) <= first;
-    }
+    s->retired_to = position;
+    *done = !retention_lets_go(s, position);
     bool ok = *done || segment_path(s->path, s->segments[0].header.number, false, path, err);
     if (ok && !*done) {
         rc = s->fs->unlink(s->fs, path);
@@ -418,6 +420,7 @@ spool_stats(const struct spool *s, struct spool_stats *out)
     out->bytes = s->bytes;
     out->sides = (uint32_t)s->sides.count + s->sides.open_count;
     out->side_bytes = s->sides.bytes;
+    out->kept_bytes = retention_kept(s);
     out->segments = (uint32_t)s->count;
     out->packed_segments = s->packed;
     out->saved_bytes = s->saved;

@@ -23,6 +23,7 @@
 #include "agent/base/err.h"
 #include "agent/base/fs.h"
 #include "agent/change/record.h"
+#include "agent/spool/budget.h"
 
 struct key_ring;
 struct spool;
@@ -36,6 +37,8 @@ struct spool_options {
     uint32_t block_size;   /* bytes after which a block is closed; 0: 256 KiB */
     uint64_t max_size;     /* of all segments, bytes; 0: no limit; append gives ERR_RETRY at it */
     uint64_t min_free;     /* of the file system, bytes; append gives ERR_RETRY below it */
+    int64_t keep_us;       /* segments that every sink has stay so long; 0: they go at once */
+    uint64_t keep_size;    /* bytes of such segments at most; 0: no limit */
     bool read_only;        /* offline tools: nothing is repaired or written */
     const struct key_ring *keys; /* what is written is encrypted with the current one; borrowed
                                     until spool_close. NULL: nothing is. A segment with a key that
@@ -62,9 +65,12 @@ bool spool_sync(struct spool *s, struct err *err) must_use;
 /* Bytes appended since the last sync. */
 uint64_t spool_unsynced(const struct spool *s);
 /* Removes sealed segments that no reader needs any more: all whose transactions end at or before
- * `position`. The newest segment always stays. A few segments per call, so that it does not hold up
- * the writer: call it regularly. */
+ * `position`, and that keep_us and keep_size do not hold. The newest segment always stays. A few
+ * segments per call, so that it does not hold up the writer: call it regularly. */
 bool spool_retire(struct spool *s, uint64_t position, struct err *err) must_use;
+/* So many bytes of what keep_us holds are in the way: the next calls of spool_retire let them go,
+ * oldest first. Replaces what was said before. */
+void spool_release_kept(struct spool *s, uint64_t bytes);
 
 /* --- packing ---------- */
 
@@ -86,7 +92,8 @@ uint64_t spool_appended(const struct spool *s);
 bool spool_set_start(struct spool *s, uint64_t position, struct err *err) must_use;
 
 struct spool_stats {
-    uint64_t bytes; /* on disk, all segments and side files */
+    uint64_t bytes;      /* on disk, all segments and side files */
+    uint64_t kept_bytes; /* of them, those that every sink has (as of the last spool_retire) */
     uint32_t segments;
     uint32_t sides;             /* side files, of transactions that are still open too */
     uint64_t side_bytes;        /* in them */
@@ -98,6 +105,8 @@ struct spool_stats {
     uint64_t saved_bytes;       /* that they are smaller than they were */
 };
 void spool_stats(const struct spool *s, struct spool_stats *out);
+/* What the budget is judged by (agent/spool/budget.h); asks the file system. Writer's thread. */
+bool spool_use(const struct spool *s, struct budget_use *out, struct err *err) must_use;
 
 /* --- readers ---------- */
 

@@ -535,7 +535,10 @@ spool_append(struct spool *s, const struct record *rec, struct err *err)
     if (rec->kind == RECORD_BEGIN && rec->stream != 0) {
         return side_begin(s, rec, err);
     }
-    return (ends_stream(rec) || check_room(s, rec->payload.len, err)) && writer_take(s, rec, err);
+    /* DISCARD is small and lets segments go: it may use what is to stay free. */
+    return (rec->kind == RECORD_DISCARD || ends_stream(rec) ||
+               check_room(s, rec->payload.len, err)) &&
+           writer_take(s, rec, err);
 }
 
 bool

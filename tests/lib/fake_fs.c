@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Each file has its bytes as programs see them, its bytes as the disk has them, and the list of
- * operations in between. A crash rebuilds the bytes from the disk's and a random choice of these
- * operations, which is what a page cache that writes back in any order does. Names have the same
- * two states; their changes reach the disk in order, as journaling file systems do it.
+ * operations in between, which a sync applies to the disk's. A sync that fails forgets them, as a
+ * kernel does: programs still see them, the disk never will. A crash rebuilds the bytes from the
+ * disk's and a random choice of these operations, which is what a page cache that writes back in
+ * any order does. Names have the same two states; their changes reach the disk in order, as
+ * journaling file systems do it.
  */
 #include "tests/lib/fake_fs.h"
 
@@ -154,6 +156,16 @@ set_name(struct fake_fs *f, const char *path, struct inode *inode)
 }
 
 static void
+apply(struct bytes *disk, const struct change *c)
+{
+    if (c->truncate) {
+        bytes_resize(disk, c->offset);
+    } else {
+        bytes_write(disk, c->offset, c->bytes.data, c->bytes.len);
+    }
+}
+
+static void
 forget_changes(struct inode *inode)
 {
     for (size_t i = 0; i < inode->change_count; i++) {
@@ -294,13 +306,16 @@ static int
 fake_datasync(const struct fs *fs, int fd)
 {
     struct inode *inode = inode_of(self(fs), fd);
-    int rc = before(self(fs), FAKE_DATASYNC, true);
-    if (rc < 0) {
+    struct fake_fs *f = self(fs);
+    int rc = before(f, FAKE_DATASYNC, true);
+    if (f->stop_at != 0 && f->done >= f->stop_at) {
         return rc;
     }
-    bytes_copy(&inode->disk, &inode->now);
+    for (size_t i = 0; rc >= 0 && i < inode->change_count; i++) {
+        apply(&inode->disk, &inode->changes[i]);
+    }
     forget_changes(inode);
-    return 0;
+    return rc;
 }
 
 static int

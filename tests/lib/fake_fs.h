@@ -18,7 +18,7 @@ enum fake_op {
     FAKE_OPEN,
     FAKE_PWRITE, /* a part is written before it fails */
     FAKE_PREAD,
-    FAKE_DATASYNC,
+    FAKE_DATASYNC, /* what it should have written is lost, though still to be read until a crash */
     FAKE_TRUNCATE,
     FAKE_RENAME,
     FAKE_UNLINK,

@@ -15,7 +15,7 @@ class Proxy:
         self.lock = threading.Lock()
         self.pairs = set()
         self.accepted = 0
-        self.frozen = threading.Event()
+        self.frozen = {"up": threading.Event(), "down": threading.Event()}
         self.refusing = threading.Event()
         self.ended = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -44,16 +44,20 @@ class Proxy:
             threading.Thread(target=self._pump, args=(pair,), daemon=True).start()
 
     def _pump(self, pair):
-        other = {pair[0]: pair[1], pair[1]: pair[0]}
+        client, server = pair
+        other = {client: server, server: client}
         try:
             while not self.ended.is_set():
-                if self.frozen.is_set():
-                    self.ended.wait(0.05)
+                listened = [sock for sock, way in ((client, "up"), (server, "down"))
+                            if not self.frozen[way].is_set()]
+                if len(listened) < 2:
                     with self.lock:
                         if pair not in self.pairs:
                             return
+                if not listened:
+                    self.ended.wait(0.05)
                     continue
-                for sock in select.select(pair, [], [], 0.2)[0]:
+                for sock in select.select(listened, [], [], 0.05 if len(listened) < 2 else 0.2)[0]:
                     data = sock.recv(65536)
                     if not data:
                         return
@@ -80,12 +84,15 @@ class Proxy:
         for pair in pairs:
             self._drop(pair)
 
-    def freeze(self):
-        """Blackhole: connections stay open, nothing passes."""
-        self.frozen.set()
+    def freeze(self, *ways):
+        """Blackhole: connections stay open, nothing passes. `ways`: "up" (to the server), "down" (from it);
+        none given: both. A side that ends its connection is not heard either."""
+        for way in ways or self.frozen:
+            self.frozen[way].set()
 
     def thaw(self):
-        self.frozen.clear()
+        for event in self.frozen.values():
+            event.clear()
 
     def refuse(self, on=True):
         """New connections are closed at once."""

@@ -51,6 +51,20 @@ the_spool_may_hold_four_segments(void **state)
 }
 
 static void
+stages_of_the_spool_ascend(void **state)
+{
+    (void)state;
+    accepts(SMALL "spool: {warn_at: 50, compress_at: 50, pause_at: 50}\n");
+    accepts(SMALL "spool: {warn_at: 1, compress_at: 100, pause_at: 100}\n");
+    expect_error(SMALL "spool: {compress_at: 60}\n",
+        "t.yaml:3:22: 'spool.compress_at' is less than 'spool.warn_at'");
+    expect_error(SMALL "spool: {warn_at: 90}\n",
+        "t.yaml:3:18: 'spool.compress_at' is less than 'spool.warn_at'");
+    expect_error(SMALL "spool: {warn_at: 50, pause_at: 60}\n",
+        "t.yaml:3:32: 'spool.pause_at' is less than 'spool.compress_at'");
+}
+
+static void
 sinks_that_are_no_database_need_no_dsn(void **state)
 {
     (void)state;
@@ -134,6 +148,7 @@ main(void)
         cmocka_unit_test(listen_takes_every_loopback),
         cmocka_unit_test(listen_refuses_everything_else),
         cmocka_unit_test(the_spool_may_hold_four_segments),
+        cmocka_unit_test(stages_of_the_spool_ascend),
         cmocka_unit_test(sinks_that_are_no_database_need_no_dsn),
         cmocka_unit_test(an_empty_dsn_leaves_all_to_the_environment),
         cmocka_unit_test(table_patterns_may_be_quoted),

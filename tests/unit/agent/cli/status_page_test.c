@@ -77,12 +77,54 @@ troubles_stand_out(void **state)
     assert_non_null(strstr(p, "PAUSED"));
 }
 
+static void
+budget_is_shown_when_there_is_a_limit(void **state)
+{
+    (void)state;
+    struct agent_status s = {.phase = PHASE_STREAMING,
+        .room = {.budget = {.limit = UINT64_MAX, .left = UINT64_MAX}, .seconds_left = -1}};
+    assert_null(strstr(page(&s), "used"));
+    s.room = (struct room_state){
+        .budget = {.stage = BUDGET_WARN, .percent = 72, .limit = 10 << 20, .left = 2 << 20},
+        .seconds_left = 90};
+    const char *p = page(&s);
+    assert_non_null(strstr(p, "72 % of 10.0 MiB used, stage warn, capture pauses after 2.0 MiB "
+                              "more, at the present rate in 1 min 30 s"));
+    assert_null(strstr(p, "every sink has"));
+}
+
+static void
+a_pause_says_what_the_source_keeps(void **state)
+{
+    (void)state;
+    struct agent_status s = {.phase = PHASE_STREAMING,
+        .source = {.connected = true,
+            .blocked = true,
+            .retained_bytes = 5 << 20,
+            .safe_bytes = 1 << 20,
+            .error = "paused, because"},
+        .spool = {.kept_bytes = 4096},
+        .room = {.budget = {.stage = BUDGET_PAUSE, .percent = 96, .limit = 1000, .left = 10},
+            .seconds_left = -1}};
+    const char *p = page(&s);
+    assert_non_null(strstr(p, "connected, PAUSED"));
+    assert_non_null(strstr(p, "paused, because"));
+    assert_non_null(strstr(p, "the source keeps 5.0 MiB of its log, and loses it for the slot "
+                              "after 1.0 MiB more"));
+    assert_non_null(strstr(p, "96 % of 1000 B used, stage pause\n"));
+    assert_non_null(strstr(p, "4.0 KiB of it every sink has"));
+    s.source.safe_bytes = UINT64_MAX;
+    assert_null(strstr(page(&s), "loses it"));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(phase_source_spool_and_sinks_are_shown, begin, end),
         cmocka_unit_test_setup_teardown(troubles_stand_out, begin, end),
+        cmocka_unit_test_setup_teardown(budget_is_shown_when_there_is_a_limit, begin, end),
+        cmocka_unit_test_setup_teardown(a_pause_says_what_the_source_keeps, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

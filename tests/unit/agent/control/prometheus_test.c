@@ -91,11 +91,44 @@ label_values_are_escaped(void **state)
 }
 
 static void
-number_that_is_not_finite_is_nan(void **state)
+number_that_is_none_is_nan(void **state)
 {
     (void)state;
-    struct agent_status s = {.spool_oldest_unread_seconds = INFINITY};
+    struct agent_status s = {.spool_oldest_unread_seconds = NAN};
     assert_non_null(strstr(written(&s), "tidegate_spool_oldest_unread_seconds NaN\n"));
+}
+
+static void
+budget_without_limit_is_infinite(void **state)
+{
+    (void)state;
+    struct agent_status s = {
+        .room = {.budget = {.limit = UINT64_MAX, .left = UINT64_MAX}, .seconds_left = -1}};
+    const char *out = written(&s);
+    assert_non_null(strstr(out, "\ntidegate_spool_limit_bytes +Inf\n"));
+    assert_non_null(strstr(out, "\ntidegate_spool_left_seconds +Inf\n"));
+    assert_non_null(strstr(out, "\ntidegate_spool_stage{stage=\"ok\"} 1\n"));
+}
+
+static void
+budget_appears_with_its_stage(void **state)
+{
+    (void)state;
+    struct agent_status s = {
+        .room = {.budget = {.stage = BUDGET_PAUSE, .percent = 96, .limit = 1000, .left = 10},
+            .seconds_left = 90}};
+    s.source.blocked = true;
+    s.source.retained_bytes = 77;
+    s.spool.kept_bytes = 5;
+    const char *out = written(&s);
+    assert_non_null(strstr(out, "\ntidegate_spool_limit_bytes 1000\n"));
+    assert_non_null(strstr(out, "\ntidegate_spool_left_bytes 10\n"));
+    assert_non_null(strstr(out, "\ntidegate_spool_left_seconds 90\n"));
+    assert_non_null(strstr(out, "\ntidegate_spool_kept_bytes 5\n"));
+    assert_non_null(strstr(out, "\ntidegate_spool_stage{stage=\"pause\"} 1\n"));
+    assert_non_null(strstr(out, "\ntidegate_spool_stage{stage=\"ok\"} 0\n"));
+    assert_non_null(strstr(out, "\ntidegate_source_blocked 1\n"));
+    assert_non_null(strstr(out, "\ntidegate_source_retained_bytes 77\n"));
 }
 
 int
@@ -106,7 +139,9 @@ main(void)
         cmocka_unit_test_teardown(each_metric_is_described_once, done),
         cmocka_unit_test_teardown(samples_of_a_metric_stand_together, done),
         cmocka_unit_test_teardown(label_values_are_escaped, done),
-        cmocka_unit_test_teardown(number_that_is_not_finite_is_nan, done),
+        cmocka_unit_test_teardown(number_that_is_none_is_nan, done),
+        cmocka_unit_test_teardown(budget_without_limit_is_infinite, done),
+        cmocka_unit_test_teardown(budget_appears_with_its_stage, done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

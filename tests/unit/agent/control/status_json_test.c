@@ -73,9 +73,11 @@ all_promised_keys_are_there(void **state)
     struct agent_status s = sample();
     json_t *root = written(&s);
     assert_string_equal(json_string_value(json_object_get(root, "phase")), "snapshot");
-    static const char *const source[] = {"type", "connected", "position", "lag_bytes"};
-    static const char *const spool[] = {
-        "bytes", "segments", "durable_position", "oldest_unread_seconds"};
+    static const char *const source[] = {
+        "type", "connected", "position", "lag_bytes", "blocked", "retained_bytes", "safe_bytes"};
+    static const char *const spool[] = {"bytes", "segments", "durable_position",
+        "oldest_unread_seconds", "kept_bytes", "stage", "used_percent", "limit_bytes", "left_bytes",
+        "seconds_left"};
     static const char *const copy[] = {
         "tables_total", "tables_done", "rows", "bytes", "bytes_total", "eta_seconds"};
     static const char *const sink[] = {"name", "type", "state", "applied_position", "lag_bytes",
@@ -116,9 +118,16 @@ nothing_is_null(void **state)
     (void)state;
     struct agent_status s = sample();
     s.copy.eta_us = -1;
+    s.room = (struct room_state){
+        .budget = {.limit = UINT64_MAX, .left = UINT64_MAX}, .seconds_left = -1};
+    s.source.safe_bytes = UINT64_MAX;
     json_t *root = written(&s);
     assert_true(json_is_null(at(root, "copy", "eta_seconds")));
     assert_true(json_is_null(at(root, "source", "error")));
+    assert_true(json_is_null(at(root, "source", "safe_bytes")));
+    assert_true(json_is_null(at(root, "spool", "limit_bytes")));
+    assert_true(json_is_null(at(root, "spool", "left_bytes")));
+    assert_true(json_is_null(at(root, "spool", "seconds_left")));
     json_t *first = json_array_get(json_object_get(root, "sinks"), 0);
     assert_true(json_is_null(json_object_get(first, "error")));
     json_decref(root);

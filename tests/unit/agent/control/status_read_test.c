@@ -37,9 +37,19 @@ status_survives_the_way_there_and_back(void **state)
             .position = 0xFFFFFFFFFFFFFFFFULL,
             .confirmed = 5,
             .lag_bytes = 6,
+            .blocked = true,
+            .retained_bytes = 7,
+            .safe_bytes = 8,
             .error = "gone"},
-        .spool =
-            {.bytes = 1, .segments = 2, .records = 3, .durable = 4, .appended = 5, .oldest = 6},
+        .spool = {.bytes = 1,
+            .segments = 2,
+            .records = 3,
+            .durable = 4,
+            .appended = 5,
+            .oldest = 6,
+            .kept_bytes = 7},
+        .room = {.budget = {.stage = BUDGET_COMPRESS, .percent = 81, .limit = 1000, .left = 140},
+            .seconds_left = 12.5},
         .spool_oldest_unread_seconds = 2.5,
         .copying = true,
         .copy = {.tables_total = 1,
@@ -71,7 +81,15 @@ status_survives_the_way_there_and_back(void **state)
     assert_int_equal(back.started_wall_us, s.started_wall_us);
     assert_true(back.source.connected && back.source.position == s.source.position);
     assert_string_equal(back.source.error, "gone");
+    assert_true(back.source.blocked);
+    assert_int_equal(back.source.retained_bytes, 7);
+    assert_int_equal(back.source.safe_bytes, 8);
     assert_memory_equal(&back.spool, &s.spool, sizeof s.spool);
+    assert_int_equal(back.room.budget.stage, BUDGET_COMPRESS);
+    assert_int_equal(back.room.budget.percent, 81);
+    assert_int_equal(back.room.budget.limit, 1000);
+    assert_int_equal(back.room.budget.left, 140);
+    assert_true(back.room.seconds_left == 12.5);
     assert_int_equal(back.copy.started_us, s.copy.started_us);
     assert_int_equal(back.copy.eta_us, s.copy.eta_us);
     assert_string_equal(back.copy.step, "indexes");

@@ -450,6 +450,33 @@ unfinished_segment_file_is_removed(void **state)
     fake_fs_free(fs);
 }
 
+/* The kernel calls pages clean that it could not write: the next sync has nothing to do. */
+static void
+what_a_failed_sync_left_to_be_read_is_made_durable_when_opened(void **state)
+{
+    (void)state;
+    struct fake_fs *fs = fake_fs_new();
+    struct spool_options o = small_options(fs);
+    struct spool *s = open_spool(&o);
+    struct err err = ERR_INIT;
+    struct record begin = {.kind = RECORD_BEGIN, .position = 8, .payload = slice_str("begin")};
+    struct record commit = {.kind = RECORD_COMMIT, .position = 9, .payload = slice_str("commit")};
+    ok(spool_set_start(s, 5, &err));
+    ok(spool_append(s, &begin, &err));
+    ok(spool_append(s, &commit, &err));
+    fake_fs_fail(fs, FAKE_DATASYNC, 1, EIO);
+    fails(spool_sync(s, &err), ERR_FATAL);
+    spool_close(s);
+    s = open_spool(&o);
+    assert_int_equal(spool_durable(s), 9);
+    spool_close(s);
+    fake_fs_crash(fs, 1);
+    s = open_spool(&o);
+    assert_int_equal(spool_durable(s), 9);
+    spool_close(s);
+    fake_fs_free(fs);
+}
+
 static int
 run(void)
 {
@@ -461,6 +488,7 @@ run(void)
         cmocka_unit_test(power_cuts_lose_nothing_durable),
         cmocka_unit_test(power_cut_while_retiring_leaves_a_log_without_gap),
         cmocka_unit_test(unfinished_segment_file_is_removed),
+        cmocka_unit_test(what_a_failed_sync_left_to_be_read_is_made_durable_when_opened),
     };
     return cmocka_run_group_tests_name("spool recovery", tests, NULL, NULL);
 }
