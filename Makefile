@@ -179,13 +179,13 @@ fuzz-short: ## replays the corpora and fuzzes each target for 5 seconds
 # Simulation: one program; functions that its mutations exchange are wrapped by the linker.
 SIM_SRC := $(sort $(wildcard tests/sim/*.c))
 SIM_OBJ := $(SIM_SRC:%.c=$(BUILD)/%.o) $(BUILD)/tests/lib/fake_fs.o
-SIM_WRAP := spool_durable spool_append spool_retire spool_reader_open table_sync_filter schemas_next
+SIM_WRAP := spool_durable spool_append spool_retire spool_reader_open table_sync_filter schemas_next side_sync rewrite_tail
 SIM := $(BUILD)/tests/sim/sim
 $(SIM): $(SIM_OBJ) $(LIB)
 	@$(CC) $(LDFLAGS_ALL) $(SIM_WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LIBS)
 .PHONY: sim sim-short sim-selftest
-sim: $(SIM) sim-selftest ## simulates SEEDS=10000 histories with crashes and faults, and proves that it finds bugs
-	@$(SIM) --seeds $(or $(SEEDS),10000) --jobs 2
+sim: $(SIM) sim-selftest ## simulates SEEDS=10000 histories with crashes and faults (FIRST=N), and that it finds bugs
+	@$(SIM) --seeds $(or $(SEEDS),10000) $(if $(FIRST),--first $(FIRST)) --jobs 2
 sim-short: $(SIM) ## the same with 2000 seeds, for every day
 	@$(SIM) --seeds $(or $(SEEDS),2000) --jobs 2
 sim-selftest: $(SIM)

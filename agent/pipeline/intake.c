@@ -80,7 +80,7 @@ give_way(struct intake *i, bool full, struct err *err)
     if (full && i->o.room) {
         room_full(i->o.room);
     }
-    i->retired_us = 0;
+    i->retired_us = now_us(i) - RETIRE_EVERY_US;
     return retire(i, err);
 }
 
@@ -202,17 +202,15 @@ static bool
 void_unfinished(struct intake *i, struct err *err)
 {
     struct record rec = {.kind = RECORD_DISCARD, .received_us = clock_wall_us(i->o.clock)};
-    return spool_append(i->o.spool, &rec, err) && spool_flush(i->o.spool, err);
-}
-
-/* The session will be tried again; until then somebody has to remove what the sinks have. */
-static void
-make_room_for_discard(struct intake *i, struct err *err)
-{
-    struct err failed = ERR_INIT;
-    if (err->class == ERR_RETRY && !give_way(i, true, &failed)) {
-        *err = failed;
+    if (spool_append(i->o.spool, &rec, err) && spool_flush(i->o.spool, err)) {
+        return true;
     }
+    /* No session will come to give way to the sinks before this has found room. */
+    struct err late = ERR_INIT;
+    if (err->class == ERR_RETRY && !give_way(i, true, &late)) {
+        *err = late;
+    }
+    return false;
 }
 
 bool
@@ -220,7 +218,6 @@ intake_open(struct intake *i, uint64_t *from, struct err *err)
 {
     i->opened_us = now_us(i);
     if (!void_unfinished(i, err)) {
-        make_room_for_discard(i, err);
         return false;
     }
     *from = spool_appended(i->o.spool);

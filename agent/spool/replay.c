@@ -184,6 +184,10 @@ note_block(struct run *run, const struct block_header *h, uint64_t place)
     struct index_entry e = {h->position, h->offset, place};
     run->out->blocks++;
     index_add(&run->index, &e);
+    /* In a packed file log offsets are no places. */
+    if (!segment_packed(&run->seg) && h->synced > run->seg.header.base + run->out->synced) {
+        run->out->synced = h->synced - run->seg.header.base;
+    }
 }
 
 static bool
@@ -221,9 +225,6 @@ replay_blocks(struct run *run, struct err *err)
             return segment_damaged(err, run->in->path, at, why);
         }
         note_block(run, &h, at);
-        if (h.synced > run->in->seg->header.base + run->out->synced) {
-            run->out->synced = h.synced - run->in->seg->header.base;
-        }
     }
 }
 

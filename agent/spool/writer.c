@@ -500,12 +500,13 @@ append_beside(struct spool *s, const struct record *rec, struct err *err)
     return ok;
 }
 
-/* BEGIN and COMMIT of a streamed transaction add next to nothing to what the budget has let in
- * already, and without them no sink could go on and nothing could be removed. */
+/* DISCARD, and BEGIN and COMMIT of a streamed transaction, add next to nothing to what the budget
+ * has let in already, and without them no sink could go on and nothing could be removed. */
 static bool
-ends_stream(const struct record *rec)
+needs_no_room(const struct record *rec)
 {
-    return rec->stream != 0 && (rec->kind == RECORD_BEGIN || rec->kind == RECORD_COMMIT);
+    return rec->kind == RECORD_DISCARD ||
+           (rec->stream != 0 && (rec->kind == RECORD_BEGIN || rec->kind == RECORD_COMMIT));
 }
 
 bool
@@ -535,10 +536,7 @@ spool_append(struct spool *s, const struct record *rec, struct err *err)
     if (rec->kind == RECORD_BEGIN && rec->stream != 0) {
         return side_begin(s, rec, err);
     }
-    /* DISCARD is small and lets segments go: it may use what is to stay free. */
-    return (rec->kind == RECORD_DISCARD || ends_stream(rec) ||
-               check_room(s, rec->payload.len, err)) &&
-           writer_take(s, rec, err);
+    return (needs_no_room(rec) || check_room(s, rec->payload.len, err)) && writer_take(s, rec, err);
 }
 
 bool

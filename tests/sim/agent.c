@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What capture.c, deliver.c and agent.c of the pipeline do around the steps, without their threads:
- * a wait is a time before which nothing is called.
+ * What the threads of the pipeline do around the steps, without threads: a wait is a time before
+ * which nothing is called.
  */
 #include <errno.h>
 
@@ -40,6 +40,7 @@ judge(struct world *w, const char *who, const struct err *err)
 {
     world_trace(w, "%s: %s: %s", who, err_class_name(err->class), err->text);
     bool allowed = world_stopped(w) || (w->io_fault && err->sys == EIO);
+    w->seen[SEEN_IO_ERROR] += err->sys == EIO && !world_stopped(w);
     if (err->class == ERR_FATAL || err->class == ERR_CONFIG || err->class == ERR_NONE) {
         if (!allowed) {
             world_broken(w, "%s: unexpected %s: %s", who, err_class_name(err->class), err->text);
@@ -81,12 +82,32 @@ start_deliveries(struct world *w)
     return ok;
 }
 
+/* A key may change while the agent is down; what was written with the others is still read. */
+static bool
+choose_keys(struct world *w, struct err *err)
+{
+    static const char *const texts[] = {
+        "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+        "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100",
+    };
+    if (rng_one_in(&w->rng, 4)) {
+        w->key ^= 1;
+        w->seen[SEEN_KEY_CHANGE] += w->encrypts;
+    }
+    const char *current = w->encrypts ? texts[w->key] : NULL;
+    return key_ring_new(current, &texts[w->key ^ 1], w->encrypts ? 1 : 0, &w->keys, err);
+}
+
 static bool
 open_spool(struct world *w, struct err *err)
 {
     struct spool_options o = w->spool_options;
     o.fs = fake_fs_get(w->disk);
     o.clock = &w->clock.clock;
+    if (!choose_keys(w, err)) {
+        return false;
+    }
+    o.keys = w->keys;
     if (!spool_open(&o, &w->spool, err)) {
         w->spool = NULL;
         return false;
@@ -117,6 +138,8 @@ static void
 check_recovered(struct world *w)
 {
     uint64_t durable = __real_spool_durable(w->spool);
+    w->seen[SEEN_TAIL_LOST] += durable < w->taken;
+    w->taken = durable;
     world_trace(w, "agent: the spool stands at %llX", (unsigned long long)durable);
     if (durable < w->up.told) {
         world_broken(w, "%llX was confirmed, the spool came back with %llX",
@@ -130,7 +153,7 @@ agent_start(struct world *w)
     struct err err = ERR_INIT;
     world_trace(w, "agent: starts");
     w->running = true;
-    w->restarts++;
+
     if (!open_spool(w, &err) || !start_intake(w, &err)) {
         if (err.class != ERR_RETRY) {
             judge(w, "agent", &err);
@@ -174,6 +197,8 @@ agent_stop(struct world *w, bool clean)
     }
     intake_free(w->intake);
     spool_close(w->spool);
+    key_ring_free(w->keys);
+    w->keys = NULL;
     w->intake = NULL;
     w->spool = NULL;
     w->running = w->intake_open = false;
@@ -218,6 +243,7 @@ agent_add_sink(struct world *w)
         return;
     }
     w->targets_len++;
+    w->seen[SEEN_NEW_SINK]++;
     world_trace(w, "%s: is new, from %llX", t->name, (unsigned long long)t->start);
     (void)start_delivery(w, t);
 }
@@ -237,6 +263,16 @@ intake_broke(struct world *w, struct err *err)
     }
     judge(w, "intake ends", err);
     w->intake_failed = true;
+}
+
+static void
+watch_spool(struct world *w)
+{
+    struct spool_stats stats;
+    spool_stats(w->spool, &stats);
+    w->taken = stats.appended;
+    w->seen[SEEN_RETIRED] += w->oldest != 0 && stats.oldest > w->oldest;
+    w->oldest = stats.oldest;
 }
 
 void
@@ -261,7 +297,9 @@ agent_step_intake(struct world *w)
         intake_broke(w, &err);
         return;
     }
+    watch_spool(w);
     if (next == INTAKE_BLOCKED) {
+        w->seen[SEEN_BLOCKED]++;
         world_trace(w, "intake: blocked: %s", intake_blocked_by(w->intake)->text);
         w->intake_until_us = world_now(w) + BLOCKED_PAUSE_US;
     } else if (next == INTAKE_SETTLED) {
@@ -285,12 +323,14 @@ delivery_broke(struct world *w, struct target *t, const struct err *err)
         t->until_us = world_now(w) + pause;
         return;
     case DELIVERY_ROW_BY_ROW:
+        w->seen[SEEN_ROW_BY_ROW]++;
         world_trace(w, "%s: row by row", t->name);
         return;
     case DELIVERY_FAILED:
         break;
     }
     t->failed = true;
+    w->seen[SEEN_REFUSED] += err->class == ERR_DATA;
     if (err->class == ERR_DATA && (t->poison == SIZE_MAX || t->poison_joined)) {
         world_broken(w, "%s: ends for a row that is not refused alone", t->name);
     }
@@ -307,6 +347,7 @@ agent_step_delivery(struct world *w, struct target *t)
     }
     if (!t->open) {
         t->open = delivery_open(t->delivery, &resume, &err);
+        w->seen[SEEN_SINK_AHEAD] += t->open && resume > spool_appended(w->spool);
         if (!t->open) {
             delivery_broke(w, t, &err);
         }
@@ -317,6 +358,7 @@ agent_step_delivery(struct world *w, struct target *t)
         return;
     }
     (void)delivery_news(t->delivery, &t->report);
+    w->seen[SEEN_PAUSED] += next == DELIVERY_PAUSED;
     if (next == DELIVERY_REOPEN) {
         delivery_close(t->delivery);
         t->open = false;
@@ -363,5 +405,25 @@ agent_step_phase(struct world *w)
         event(w, EVENT_CAUGHT_UP);
     } else if (w->phase == PHASE_STREAMING && lag_fell_behind(&lag)) {
         event(w, EVENT_BEHIND);
+    }
+}
+
+/* --- packing ------------------------------------------------------------------------------------
+ */
+
+void
+agent_step_pack(struct world *w)
+{
+    struct err err = ERR_INIT;
+    bool did = false;
+    if (!w->intake || world_stopped(w)) {
+        return;
+    }
+    if (!spool_pack_one(w->spool, 1, &did, &err)) {
+        judge(w, "pack", &err);
+    }
+    w->seen[SEEN_PACKED] += did;
+    if (did) {
+        world_trace(w, "agent: a segment is packed");
     }
 }

@@ -13,6 +13,7 @@
 
 static enum mutation active;
 static unsigned rows;
+static bool in_log; /* a transaction is open in the log */
 
 const char *
 mutation_name(enum mutation m)
@@ -31,6 +32,10 @@ mutation_name(enum mutation m)
         [DURABLE_IS_APPLIED] = "durable-is-applied",
         [RESUME_IS_VISIBLE] = "resume-is-visible",
         [SINK_KEEPS_VOID] = "sink-keeps-void",
+        [KEEP_BESIDE] = "keep-beside",
+        [KEEP_ROLLED_BACK] = "keep-rolled-back",
+        [NO_SIDE_SYNC] = "no-side-sync",
+        [NO_REWRITE] = "no-rewrite",
     };
     return names[m];
 }
@@ -40,6 +45,7 @@ mutation_set(enum mutation m)
 {
     active = m;
     rows = 0;
+    in_log = false;
 }
 
 uint64_t
@@ -51,10 +57,17 @@ __wrap_spool_durable(const struct spool *s)
 bool
 __wrap_spool_append(struct spool *s, const struct record *rec, struct err *err)
 {
-    if (active == DROP_DISCARD && rec->kind == RECORD_DISCARD) {
+    bool discard = rec->kind == RECORD_DISCARD;
+    bool back = rec->kind == RECORD_ABORT && rec->xid != rec->stream;
+    if ((active == DROP_DISCARD && discard) || (active == KEEP_BESIDE && discard && !in_log) ||
+        (active == KEEP_ROLLED_BACK && back)) {
         return true;
     }
-    return __real_spool_append(s, rec, err);
+    if (!__real_spool_append(s, rec, err)) {
+        return false;
+    }
+    in_log = rec->kind == RECORD_BEGIN || (in_log && rec->kind != RECORD_COMMIT && !discard);
+    return true;
 }
 
 bool
@@ -85,4 +98,16 @@ const struct schema *
 __wrap_schemas_next(const struct schemas *s, const struct schema *it, struct record *rec)
 {
     return active == NO_CARRIED_SCHEMAS ? NULL : __real_schemas_next(s, it, rec);
+}
+
+bool
+__wrap_side_sync(struct spool *s, struct side *side, struct err *err)
+{
+    return active == NO_SIDE_SYNC || __real_side_sync(s, side, err);
+}
+
+int
+__wrap_rewrite_tail(const struct fs *fs, int fd, uint64_t from)
+{
+    return active == NO_REWRITE ? fs->datasync(fs, fd) : __real_rewrite_tail(fs, fd, from);
 }

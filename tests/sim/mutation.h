@@ -21,6 +21,10 @@ enum mutation {
     DURABLE_IS_APPLIED, /* a sink takes for durable what only is visible */
     RESUME_IS_VISIBLE,  /* a sink resumes from a position that a crash of its target takes back */
     SINK_KEEPS_VOID,    /* a sink does not roll back what was voided */
+    KEEP_BESIDE,        /* what was streamed over a broken connection is not voided */
+    KEEP_ROLLED_BACK,   /* rollbacks of subtransactions are not heard */
+    NO_SIDE_SYNC,       /* a side file is linked before it is durable */
+    NO_REWRITE,         /* after a failed fdatasync the next one is believed */
     MUTATIONS,
 };
 

@@ -28,22 +28,9 @@ struct options {
     bool one, trace, selftest;
 };
 
-static bool
-run(uint64_t seed, const struct options *o)
-{
-    char why[512];
-    if (world_run(seed, o->mutation, o->trace ? stdout : NULL, why, sizeof(why))) {
-        return true;
-    }
-    printf("seed %llu: %s\n    repeat: %s --seed %llu --trace%s%s\n", (unsigned long long)seed, why,
-        o->program, (unsigned long long)seed, o->mutation ? " --mutation " : "",
-        o->mutation ? mutation_name(o->mutation) : "");
-    fflush(stdout);
-    return false;
-}
-
 struct score {
     uint64_t passed, failed;
+    uint64_t seen[SEEN];
 };
 
 static void
@@ -51,6 +38,34 @@ count(struct score *s, bool ok)
 {
     s->passed += ok;
     s->failed += !ok;
+}
+
+static void
+run(uint64_t seed, const struct options *o, struct score *s)
+{
+    struct outcome out;
+    world_run(seed, o->mutation, o->trace ? stdout : NULL, &out);
+    count(s, out.ok);
+    for (int i = 0; i < SEEN; i++) {
+        s->seen[i] += out.seen[i];
+    }
+    if (out.ok) {
+        return;
+    }
+    printf("seed %llu: %s\n    repeat: %s --seed %llu --trace%s%s\n", (unsigned long long)seed,
+        out.why, o->program, (unsigned long long)seed, o->mutation ? " --mutation " : "",
+        o->mutation ? mutation_name(o->mutation) : "");
+    fflush(stdout);
+}
+
+static void
+add(struct score *to, const struct score *s)
+{
+    to->passed += s->passed;
+    to->failed += s->failed;
+    for (int i = 0; i < SEEN; i++) {
+        to->seen[i] += s->seen[i];
+    }
 }
 
 /* Each job runs every jobs-th seed in a process of its own and writes its score into a pipe. */
@@ -68,7 +83,7 @@ run_all(const struct options *o)
         if (pid == 0) {
             struct score mine = {0};
             for (uint64_t i = job; i < o->seeds; i += o->jobs) {
-                count(&mine, run(o->first + i, o));
+                run(o->first + i, o, &mine);
             }
             _exit(write(pipes[1], &mine, sizeof(mine)) == sizeof(mine) ? 0 : 1);
         }
@@ -76,8 +91,7 @@ run_all(const struct options *o)
     close(pipes[1]);
     struct score one;
     while (read(pipes[0], &one, sizeof(one)) == sizeof(one)) {
-        total.passed += one.passed;
-        total.failed += one.failed;
+        add(&total, &one);
     }
     close(pipes[0]);
     int status;
@@ -100,7 +114,7 @@ run_kept(const struct options *o, struct score *s)
         uint64_t seed;
         line[strcspn(line, " \t#\n")] = '\0';
         if (line[0] && parse_u64(line, 0, UINT64_MAX, &seed)) {
-            count(s, run(seed, o));
+            run(seed, o, s);
         }
     }
     if (f) {
@@ -112,18 +126,38 @@ static struct score
 selftest(const struct options *o)
 {
     struct score s = {0};
-    char why[512];
+    struct outcome out = {.ok = true};
     for (enum mutation m = 1; m < MUTATIONS; m++) {
         uint64_t at = 0;
-        while (at < o->seeds && world_run(o->first + at, m, NULL, why, sizeof(why))) {
-            at++;
+        bool found = false;
+        while (at < o->seeds && !found) {
+            world_run(o->first + at++, m, NULL, &out);
+            found = !out.ok;
         }
-        bool found = at < o->seeds;
         printf("%-20s %s after %llu seeds: %s\n", mutation_name(m), found ? "found" : "NOT FOUND",
-            (unsigned long long)at, found ? why : "");
+            (unsigned long long)at, out.why);
         count(&s, found);
     }
     return s;
+}
+
+/* So many seeds must have been through everything. */
+#define SEEDS_FOR_ALL 1000
+
+static void
+tell_seen(struct score *s, uint64_t seeds)
+{
+    printf("been through:");
+    for (enum seen i = 0; i < SEEN; i++) {
+        printf("%s %llu %s", i ? "," : "", (unsigned long long)s->seen[i], seen_name(i));
+    }
+    printf("\n");
+    for (enum seen i = 0; i < SEEN && seeds >= SEEDS_FOR_ALL; i++) {
+        if (s->seen[i] == 0) {
+            printf("%s: never seen, so nothing is proven about them\n", seen_name(i));
+            s->failed++;
+        }
+    }
 }
 
 static enum mutation
@@ -189,18 +223,18 @@ read_options(int argc, char **argv, struct options *o)
 int
 main(int argc, char **argv)
 {
-    struct options o = {.program = argv[0], .seeds = 400, .first = 1, .jobs = 1};
+    struct options o = {.program = argv[0], .seeds = 2000, .first = 1, .jobs = 1};
     struct score s = {0};
     read_options(argc, argv, &o);
     if (o.one) {
-        count(&s, run(o.seed, &o));
+        run(o.seed, &o, &s);
     } else if (o.selftest) {
         s = selftest(&o);
     } else {
         run_kept(&o, &s);
         struct score more = run_all(&o);
-        s.passed += more.passed;
-        s.failed += more.failed;
+        add(&s, &more);
+        tell_seen(&s, o.seeds);
     }
     printf("sim: %llu passed, %llu failed\n", (unsigned long long)s.passed,
         (unsigned long long)s.failed);

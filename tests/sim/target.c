@@ -102,6 +102,7 @@ end_lingering(struct target *t)
     take(t, rng_below(&t->w->rng, (uint32_t)t->queue_len + 1));
     world_trace(
         t->w, "%s: the old session ends, %zu commits of it are lost", t->name, t->queue_len);
+    t->w->seen[SEEN_LOST_COMMITS] += t->queue_len > 0;
     t->queue_len = 0;
     t->lingering = false;
 }
@@ -110,7 +111,9 @@ void
 target_crash(struct target *t)
 {
     struct rng *r = &t->w->rng;
-    t->states_len = 1 + rng_below(r, (uint32_t)t->states_len);
+    size_t kept = 1 + rng_below(r, (uint32_t)t->states_len);
+    t->w->seen[SEEN_TARGET_ROLLBACK] += kept < t->states_len;
+    t->states_len = kept;
     t->queue_len = 0;
     t->lingering = false;
     t->cut_in = 1;
@@ -128,6 +131,7 @@ lost(struct fake_sink *s, const char *why, struct err *err)
 {
     if (!s->dead) {
         world_trace(s->t->w, "%s: %s", s->t->name, why);
+        s->t->w->seen[SEEN_SINK_CUT]++;
         s->dead = true;
         hang_up(s->t);
     }
@@ -243,7 +247,7 @@ on_discard(struct fake_sink *s)
     if (s->t->w->mutation != SINK_KEEPS_VOID) {
         s->fold = s->fold_before;
     }
-    s->t->w->voids++;
+    s->t->w->seen[SEEN_VOIDED]++;
     world_trace(s->t->w, "%s: voids xid %u", s->t->name, s->xid);
 }
 

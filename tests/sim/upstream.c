@@ -43,6 +43,7 @@ cut(struct upstream *u, const char *why, struct err *err)
 {
     u->connected = false;
     u->cut_in = 0;
+    u->w->seen[SEEN_SOURCE_CUT]++;
     world_trace(u->w, "source: %s", why);
     return err_set(err, ERR_RECONNECT, "%s", why);
 }
@@ -88,6 +89,9 @@ send_stream_op(struct upstream *u, const struct tx *t, struct feed_stream *s, st
     out->xid = op->xid;
     if (op->kind == 0) {
         s->sent++;
+        /* Whatever the transaction described, it describes again from here on. */
+        memset(s->shape, 0, sizeof(s->shape));
+        u->w->seen[SEEN_ROLLED_BACK] += !t->aborted;
         fill(u, out, RECORD_ABORT, op->lsn);
     } else if (!describe(u, op, s->shape, out)) {
         s->sent++;
@@ -135,6 +139,7 @@ end_stream(struct upstream *u, const struct tx *t, struct feed_stream *s, struct
     if (t->aborted) {
         *out = (struct record){.xid = t->xid, .stream = t->xid};
         fill(u, out, RECORD_ABORT, t->ops[t->len - 1].lsn);
+        u->w->seen[SEEN_ABORTED]++;
         u->at++;
     } else if (s->sent < t->len) {
         send_stream_op(u, t, s, out);
@@ -148,6 +153,7 @@ end_stream(struct upstream *u, const struct tx *t, struct feed_stream *s, struct
             u->shape[i] = s->shape[i] ? s->shape[i] : u->shape[i];
         }
         out->stream = t->xid;
+        u->w->seen[SEEN_STREAMED]++;
         end_tx(u, t, out);
     }
 }
@@ -391,6 +397,7 @@ void
 upstream_crash(struct upstream *u)
 {
     world_trace(u->w, "source: crashes");
+    u->w->seen[SEEN_SOURCE_CRASH]++;
     u->connected = false;
     u->confirmed = u->saved;
     u->down_until = world_now(u->w) + rng_below(&u->w->rng, 2000000);

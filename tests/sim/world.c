@@ -101,7 +101,8 @@ make_plan(struct world *w)
         .io = rate(w, 1200),
         .poison = rate(w, 800),
         .pause = rate(w, 400),
-        .add_sink = rate(w, 600)};
+        .add_sink = rate(w, 600),
+        .pack = rate(w, 60)};
 }
 
 static int
@@ -137,6 +138,7 @@ make_disk(struct world *w)
         .segment_size = 512U << rng_below(r, 6),
         .block_size = 128U << rng_below(r, 6),
         .min_free = rng_one_in(r, 3) ? 4096 : 0};
+    w->encrypts = rng_one_in(r, 3);
     if (rng_one_in(r, 3)) {
         w->spool_options.max_size = 96U * 1024 + rng_below(r, 64U * 1024);
     }
@@ -148,7 +150,8 @@ make_history(struct world *w)
     struct rng *r = &w->rng;
     struct history_options o = {.transactions = 5 + rng_below(r, 120),
         .most_ops = 1 + rng_below(r, 12),
-        .most_text = 100 + rng_below(r, 3000)};
+        .most_text = 100 + rng_below(r, 3000),
+        .streams = rng_one_in(r, 2)};
     history_make(&w->history, &o, r);
     for (size_t i = 0; i < FEED_TABLES; i++) {
         const struct tx *t = &w->history.tx[rng_below(r, (uint32_t)(w->history.len / 2 + 1))];
@@ -192,19 +195,27 @@ world_unmake(struct world *w)
  */
 
 static void
-go_down(struct world *w, bool crash)
+repair_disk(struct world *w)
 {
-    agent_stop(w, false);
-    if (crash) {
-        world_trace(w, "machine: crashes");
-        w->crashes++;
-        fake_fs_crash(w->disk, rng_next(&w->rng));
-    }
     fake_fs_stop_before(w->disk, 0);
     for (int op = 0; op < FAKE_OPS; op++) {
         fake_fs_fail(w->disk, (enum fake_op)op, 0, 0);
     }
     w->stop_at_change = 0;
+}
+
+static void
+go_down(struct world *w, bool crash)
+{
+    w->seen[SEEN_CUT_IN_CALL] += w->running && world_stopped(w);
+    w->seen[SEEN_KILL] += w->running && !crash;
+    agent_stop(w, false);
+    if (crash) {
+        world_trace(w, "machine: crashes");
+        w->seen[SEEN_POWER_CUT]++;
+        fake_fs_crash(w->disk, rng_next(&w->rng));
+    }
+    repair_disk(w);
     w->io_fault = false;
     w->start_at_us = world_now(w) + rng_below(&w->rng, 1000000);
 }
@@ -244,6 +255,11 @@ fail_disk(struct world *w)
         FAKE_PREAD, FAKE_RENAME, FAKE_SYNC_DIR, FAKE_TRUNCATE, FAKE_UNLINK};
     enum fake_op op = ops[rng_below(&w->rng, sizeof(ops) / sizeof(ops[0]))];
     unsigned nth = 1 + rng_below(&w->rng, 10);
+    if (rng_one_in(&w->rng, 6)) {
+        world_trace(w, "disk: no descriptor at the %u. open", nth);
+        fake_fs_fail(w->disk, FAKE_OPEN, nth, EMFILE);
+        return;
+    }
     world_trace(w, "disk: operation %d will fail at its %u. call", (int)op, nth);
     fake_fs_fail(w->disk, op, nth, EIO);
     w->io_fault = true;
@@ -280,6 +296,7 @@ go_wrong_here(struct world *w)
     }
     if (happens(w, p->restart) && w->stop_at_change == 0) {
         agent_stop(w, true);
+        w->seen[SEEN_CLEAN_END]++;
         go_down(w, false);
     }
     if (happens(w, p->full)) {
@@ -325,7 +342,11 @@ heal(struct world *w)
     world_trace(w, "--- no more faults");
     w->quiet = true;
     w->stop_is_crash = false;
-    go_down(w, false);
+    if (world_stopped(w) || rng_one_in(&w->rng, 2)) {
+        go_down(w, false);
+    } else {
+        repair_disk(w); /* what goes on must do so by itself */
+    }
     fake_fs_capacity(w->disk, DISK_PLENTY);
     w->up.produced = w->history.len;
     w->up.cut_in = 0;
@@ -385,6 +406,9 @@ turn(struct world *w)
         rng_one_in(&w->rng, 12) ? rng_below(&w->rng, 400000) : rng_below(&w->rng, 3000);
     look_after_agent(w);
     act(w);
+    if (happens(w, w->plan.pack)) {
+        agent_step_pack(w);
+    }
     if (!w->quiet) {
         go_wrong_here(w);
         go_wrong_there(w);
@@ -433,8 +457,40 @@ play(struct world *w)
     }
 }
 
-bool
-world_run(uint64_t seed, enum mutation mutation, FILE *trace, char *why, size_t why_size)
+const char *
+seen_name(enum seen what)
+{
+    static const char *const names[SEEN] = {
+        [SEEN_POWER_CUT] = "power cuts",
+        [SEEN_CUT_IN_CALL] = "ends in the middle of a call",
+        [SEEN_KILL] = "kills",
+        [SEEN_CLEAN_END] = "clean ends",
+        [SEEN_TAIL_LOST] = "lost tails",
+        [SEEN_BLOCKED] = "waits for room",
+        [SEEN_IO_ERROR] = "disk errors",
+        [SEEN_RETIRED] = "retirements",
+        [SEEN_SOURCE_CUT] = "source cuts",
+        [SEEN_SOURCE_CRASH] = "source crashes",
+        [SEEN_VOIDED] = "voided transactions",
+        [SEEN_SINK_CUT] = "sink cuts",
+        [SEEN_LOST_COMMITS] = "lost commits",
+        [SEEN_TARGET_ROLLBACK] = "target rollbacks",
+        [SEEN_SINK_AHEAD] = "sinks ahead",
+        [SEEN_ROW_BY_ROW] = "rows alone",
+        [SEEN_REFUSED] = "refusals",
+        [SEEN_PAUSED] = "pauses",
+        [SEEN_NEW_SINK] = "new sinks",
+        [SEEN_KEY_CHANGE] = "changes of the key",
+        [SEEN_PACKED] = "packed segments",
+        [SEEN_STREAMED] = "streamed commits",
+        [SEEN_ABORTED] = "streamed aborts",
+        [SEEN_ROLLED_BACK] = "rolled back subtransactions",
+    };
+    return names[what];
+}
+
+void
+world_run(uint64_t seed, enum mutation mutation, FILE *trace, struct outcome *out)
 {
     struct world w = {.seed = seed, .rng = {seed}, .trace = trace, .mutation = mutation};
     current = &w;
@@ -443,6 +499,7 @@ world_run(uint64_t seed, enum mutation mutation, FILE *trace, char *why, size_t 
     play(&w);
     world_unmake(&w);
     current = NULL;
-    snprintf(why, why_size, "%s", w.why);
-    return !w.broken;
+    out->ok = !w.broken;
+    memcpy(out->why, w.why, sizeof(w.why));
+    memcpy(out->seen, w.seen, sizeof(w.seen));
 }

@@ -16,6 +16,7 @@
 
 #include "agent/base/arena.h"
 #include "agent/base/clock.h"
+#include "agent/base/key.h"
 #include "agent/pipeline/delivery.h"
 #include "agent/pipeline/intake.h"
 #include "agent/pipeline/phase.h"
@@ -84,9 +85,40 @@ struct target {
     struct delivery_report report;
 };
 
+/* What a run has been through; a simulation in which something never happens proves less than it
+ * seems to. */
+enum seen {
+    SEEN_POWER_CUT,
+    SEEN_CUT_IN_CALL, /* power cut or kill in the middle of a change of the disk */
+    SEEN_KILL,
+    SEEN_CLEAN_END,
+    SEEN_TAIL_LOST, /* the spool came back with less than it had taken */
+    SEEN_BLOCKED,
+    SEEN_IO_ERROR,
+    SEEN_RETIRED,
+    SEEN_SOURCE_CUT,
+    SEEN_SOURCE_CRASH,
+    SEEN_VOIDED,
+    SEEN_SINK_CUT,
+    SEEN_LOST_COMMITS,
+    SEEN_TARGET_ROLLBACK,
+    SEEN_SINK_AHEAD, /* a sink stood beyond the end of the spool */
+    SEEN_ROW_BY_ROW,
+    SEEN_REFUSED,
+    SEEN_PAUSED,
+    SEEN_NEW_SINK,
+    SEEN_KEY_CHANGE,
+    SEEN_PACKED,
+    SEEN_STREAMED,
+    SEEN_ABORTED,
+    SEEN_ROLLED_BACK, /* a subtransaction of a streamed transaction that commits */
+    SEEN,
+};
+const char *seen_name(enum seen what);
+
 struct plan {
     uint32_t machine, kill, restart, target_crash, source_cut, source_crash, sink_cut, full, io,
-        poison, pause, add_sink; /* one in so many steps; 0: never */
+        poison, pause, add_sink, pack; /* one in so many steps; 0: never */
 };
 
 struct world {
@@ -104,11 +136,14 @@ struct world {
     size_t targets_len;
     struct plan plan;
     struct spool_options spool_options;
+    bool encrypts;
+    unsigned key; /* which of the keys is written with */
     /* what the agent keeps in its state file */
     enum phase phase;
     uint64_t sync[FEED_TABLES];
     /* the agent's process */
     bool running;
+    struct key_ring *keys;
     struct spool *spool;
     struct intake *intake;
     bool intake_open, intake_failed;
@@ -120,11 +155,17 @@ struct world {
     /* verdict */
     bool broken;
     char why[512];
-    unsigned restarts, crashes, voids;
+    uint64_t seen[SEEN];
+    uint64_t taken, oldest; /* by the spool, when it was looked at last */
 };
 
 /* One seed from beginning to end. */
-bool world_run(uint64_t seed, enum mutation mutation, FILE *trace, char *why, size_t why_size);
+struct outcome {
+    bool ok;
+    char why[512];
+    uint64_t seen[SEEN];
+};
+void world_run(uint64_t seed, enum mutation mutation, FILE *trace, struct outcome *out);
 
 void world_trace(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A promise is broken; the first one counts. */
@@ -156,6 +197,7 @@ void agent_add_sink(struct world *w);
 void agent_step_intake(struct world *w);
 void agent_step_delivery(struct world *w, struct target *t);
 void agent_step_phase(struct world *w);
+void agent_step_pack(struct world *w);
 bool agent_has_failed(const struct world *w);
 
 #endif

@@ -28,4 +28,10 @@ const struct schema *__real_schemas_next(
 const struct schema *__wrap_schemas_next(
     const struct schemas *s, const struct schema *it, struct record *rec);
 
+struct side;
+bool __real_side_sync(struct spool *s, struct side *side, struct err *err);
+bool __wrap_side_sync(struct spool *s, struct side *side, struct err *err);
+int __real_rewrite_tail(const struct fs *fs, int fd, uint64_t from);
+int __wrap_rewrite_tail(const struct fs *fs, int fd, uint64_t from);
+
 #endif
