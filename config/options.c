@@ -139,6 +139,7 @@ const struct option option_table[] = {
     {.path = "source.two_phase",
         .type = OPTION_WORD,
         AT(source.two_phase),
+        .flags = OPTION_PLANNED,
         .def = "auto",
         .words = two_phase_words,
         .doc = "Whether prepared transactions (PREPARE TRANSACTION) are prepared on the target "

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * pgoutput_wire.c reads one message; this file keeps what a message needs of those before it: the
- * open transaction and the relations. A record whose kind does not fit its message, or that does
- * not fit the open transaction, ends the feed: going on could only lose or double changes.
+ * open transaction and the relations. What the source has streamed arrives in commit order like
+ * the rest; its BEGIN and its COMMIT are the same message, a stream commit. A record whose kind
+ * does not fit its message, or that does not fit the open transaction, ends the feed: going on
+ * could only lose or double changes.
  *
  * Values, strings and message contents of a change point into the record's payload (no copy);
  * arrays are in the arena, which every feed resets. Invariant: `ordinal` is the number of changes
@@ -117,6 +119,26 @@ feed_commit(struct pgoutput *d, const struct record *rec, const struct pgoutput_
     return true;
 }
 
+/* One message that says at the end what begin and commit say. */
+static bool
+feed_stream_commit(struct pgoutput *d, const struct record *rec, const struct pgoutput_message *m,
+    struct change *out, struct err *err)
+{
+    if (rec->kind == RECORD_BEGIN) {
+        struct pgoutput_message begin = {.type = 'B',
+            .begin = {.final_lsn = m->commit.commit_lsn,
+                .commit_us = m->commit.commit_us,
+                .xid = m->commit.xid}};
+        return feed_begin(d, rec, &begin, out, err);
+    }
+    if (d->open && d->xid != m->commit.xid) {
+        return err_set(err, ERR_FATAL,
+            "commit of transaction %" PRIu32 " inside of transaction %" PRIu32, m->commit.xid,
+            d->xid);
+    }
+    return feed_commit(d, rec, m, out, err);
+}
+
 /* --- rows ---------------------------------------------------------------------------------------
  */
 
@@ -206,19 +228,24 @@ feed_logical(struct pgoutput *d, const struct record *rec, const struct pgoutput
 /* --- records ------------------------------------------------------------------------------------
  */
 
-static enum record_kind
-kind_of(char type)
+static bool
+belongs_in(char type, enum record_kind kind)
 {
     switch (type) {
     case 'B':
-        return RECORD_BEGIN;
+        return kind == RECORD_BEGIN;
     case 'C':
-        return RECORD_COMMIT;
+        return kind == RECORD_COMMIT;
+    case 'c':
+        return kind == RECORD_BEGIN || kind == RECORD_COMMIT;
     case 'R':
+        return kind == RECORD_SCHEMA;
     case 'Y':
-        return RECORD_SCHEMA;
+        /* Types are as good in the stream as before it: whoever keeps records may not know their
+         * keys. */
+        return kind == RECORD_SCHEMA || kind == RECORD_DATA;
     default:
-        return RECORD_DATA;
+        return kind == RECORD_DATA;
     }
 }
 
@@ -231,6 +258,8 @@ feed_message(struct pgoutput *d, const struct record *rec, const struct pgoutput
         return feed_begin(d, rec, m, out, err);
     case 'C':
         return feed_commit(d, rec, m, out, err);
+    case 'c':
+        return feed_stream_commit(d, rec, m, out, err);
     case 'I':
         return feed_row(d, CHANGE_INSERT, m, out, err);
     case 'U':
@@ -257,9 +286,7 @@ feed_payload(struct pgoutput *d, const struct record *rec, struct change *out, s
     if (!pgoutput_parse(rec->payload, &d->arena, &m, err)) {
         return false;
     }
-    /* Types are as good in the stream as before it: whoever keeps records may not know their keys.
-     */
-    if (rec->kind != kind_of(m.type) && !(m.type == 'Y' && rec->kind == RECORD_DATA)) {
+    if (!belongs_in(m.type, rec->kind)) {
         return err_set(err, ERR_FATAL,
             "message '%c' at offset 0 does not belong in a record of kind %d", m.type,
             (int)rec->kind);
@@ -366,7 +393,7 @@ pgoutput_free(struct decoder *base)
 
 const struct decoder_ops pgoutput_decoder = {
     .name = "pgoutput",
-    .summary = "PostgreSQL logical decoding, protocol version 1",
+    .summary = "PostgreSQL logical decoding, protocol versions 1 to 4",
     .open = pgoutput_open,
     .feed = pgoutput_feed,
     .reset = pgoutput_reset,

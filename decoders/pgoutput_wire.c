@@ -114,6 +114,16 @@ parse_commit(struct parse *p, struct pgoutput_message *m)
 }
 
 static void
+parse_stream_commit(struct parse *p, struct pgoutput_message *m)
+{
+    m->commit.xid = reader_u32(&p->r);
+    if (m->commit.xid == 0) {
+        refuse(p, "a commit of no transaction");
+    }
+    parse_commit(p, m);
+}
+
+static void
 parse_origin(struct parse *p, struct pgoutput_message *m)
 {
     m->origin.lsn = reader_u64(&p->r);
@@ -242,6 +252,7 @@ static const struct {
     {'D', parse_delete},
     {'B', parse_begin},
     {'C', parse_commit},
+    {'c', parse_stream_commit},
     {'R', parse_relation},
     {'Y', parse_type},
     {'T', parse_truncate},
@@ -275,7 +286,7 @@ unknown_type(uint8_t type, size_t len, struct err *err)
     char name[8];
     snprintf(name, sizeof(name), isprint(type) ? "%c" : "\\x%02x", type);
     err_set(err, ERR_FATAL, "message of unknown type '%s', %zu bytes, at offset 0", name, len);
-    return err_hint(err, "the feed is not pgoutput of protocol version 1");
+    return err_hint(err, "the feed is not pgoutput of protocol versions 1 to 4");
 }
 
 bool

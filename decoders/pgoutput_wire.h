@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One pgoutput message, taken apart: bytes in, a plain struct out, no state. Source of the format:
- * PostgreSQL manual, "Logical Replication Message Formats"; protocol version 1, values text or
- * binary.
+ * PostgreSQL manual, "Logical Replication Message Formats"; protocol versions 1 to 4, values text
+ * or binary.
  *
  *   message  = type:byte body
  *   tuple    = columns:u16 { 'n' | 'u' | ('t' | 'b') length:u32 bytes }
@@ -13,9 +13,14 @@
  * ('K' | 'O') tuple U update   oid:u32 [('K' | 'O') tuple] 'N' tuple          T truncate count:u32
  * options:u8 { oid:u32 } M message  flags:u8 lsn:u64 prefix:cstr length:u32 bytes
  *
- * Protocol 2 and later put the xid of the open transaction between type and body of R Y I U D T M
- * when they stand between S (stream start) and E (stream stop), and add S E c A; 3 adds b P K r p.
- * Each is one more row of the table in pgoutput_wire.c and one more member of the union here.
+ * From protocol 2 on transactions may come while they are still open. What they consist of reaches
+ * us as the messages above (the source takes the xid out of them, agent/source/pg_feed.h); at the
+ * end there is
+ *
+ *   c stream commit  xid:u32 flags:u8 lsn:u64 end:u64 time:u64
+ *
+ * The other messages of versions 2 to 4 are not for decoders (S E A), or come only from a slot that
+ * was made for prepared transactions (b P K r p).
  */
 #ifndef TG_DECODERS_PGOUTPUT_WIRE_H
 #define TG_DECODERS_PGOUTPUT_WIRE_H
@@ -41,7 +46,8 @@ struct pgoutput_message {
             uint64_t commit_lsn; /* begin.final_lsn of the same transaction */
             uint64_t end_lsn;    /* just behind the commit record */
             int64_t commit_us;
-        } commit;
+            uint32_t xid; /* of c; else 0 */
+        } commit;         /* C c */
         struct {
             uint64_t lsn;
             const char *name;

@@ -47,32 +47,52 @@ pg_create_slot(
     return ok;
 }
 
+/* Each protocol version adds messages: 2 (14) transactions still open, 3 (15) prepared ones, 4 (16)
+ * what parallel appliers want. Without streaming 1 says the same to every server. */
+static int
+protocol_version(int server, bool streaming)
+{
+    if (!streaming || server < 140000) {
+        return 1;
+    }
+    return server >= 160000 ? 4 : server >= 150000 ? 3 : 2;
+}
+
+static void
+put_start_replication(struct buf *sql, const struct pg_stream_options *o, int server)
+{
+    struct buf names;
+    buf_init(&names, 1024);
+    sql_ident(&names, o->publication);
+    buf_str(sql, "START_REPLICATION SLOT ");
+    sql_ident(sql, o->slot);
+    int version = protocol_version(server, o->streaming);
+    buf_printf(sql, " LOGICAL %X/%X (proto_version '%d', publication_names ",
+        (unsigned)(o->position >> 32), (unsigned)o->position, version);
+    sql_literal(sql, buf_cstr(&names));
+    if (server >= 140000) {
+        buf_str(sql, ", binary 'true', messages 'true'");
+    }
+    /* Not 'parallel': its aborts tell positions that nobody here needs. */
+    buf_str(sql, version > 1 ? ", streaming 'on')" : ")");
+    buf_done(&names);
+}
+
 bool
-pg_stream_start(struct pg_stream *s, PGconn *conn, const char *slot, const char *publication,
-    uint64_t position, struct err *err)
+pg_stream_start(
+    struct pg_stream *s, PGconn *conn, const struct pg_stream_options *o, struct err *err)
 {
     *s = (struct pg_stream){.conn = conn};
-    struct buf sql, names;
+    struct buf sql;
     buf_init(&sql, 4096);
-    buf_init(&names, 1024);
-    sql_ident(&names, publication);
-    buf_str(&sql, "START_REPLICATION SLOT ");
-    sql_ident(&sql, slot);
-    buf_printf(&sql, " LOGICAL %X/%X (proto_version '1', publication_names ",
-        (unsigned)(position >> 32), (unsigned)position);
-    sql_literal(&sql, buf_cstr(&names));
-    if (PQserverVersion(conn) >= 140000) {
-        buf_str(&sql, ", binary 'true', messages 'true'");
-    }
-    buf_str(&sql, ")");
+    put_start_replication(&sql, o, PQserverVersion(conn));
     PGresult *res = PQexec(conn, buf_cstr(&sql));
     bool ok = PQresultStatus(res) == PGRES_COPY_BOTH;
     if (!ok) {
-        pg_result_error(err, conn, res, "start replication from slot '%s'", slot);
+        pg_result_error(err, conn, res, "start replication from slot '%s'", o->slot);
     }
     PQclear(res);
     buf_done(&sql);
-    buf_done(&names);
     return ok;
 }
 
@@ -83,16 +103,17 @@ server_time_us(uint64_t raw)
 }
 
 static bool
-parse_frame(struct slice bytes, struct pg_frame *out, struct err *err)
+parse_frame(uint8_t *data, size_t len, struct pg_frame *out, struct err *err)
 {
     struct reader r;
-    reader_init(&r, bytes);
+    reader_init(&r, slice_of(data, len));
     uint8_t kind = reader_u8(&r);
     if (kind == 'w') {
         out->is_data = true;
         out->wal_start = reader_u64(&r);
         out->wal_end = reader_u64(&r);
         out->sent_us = server_time_us(reader_u64(&r));
+        out->bytes = data + (len - reader_left(&r));
         out->payload = reader_bytes(&r, reader_left(&r));
     } else if (kind == 'k') {
         out->wal_end = reader_u64(&r);
@@ -102,8 +123,8 @@ parse_frame(struct slice bytes, struct pg_frame *out, struct err *err)
         return err_set(err, ERR_FATAL, "replication stream: unknown frame 0x%02x", kind);
     }
     if (!reader_ok(&r)) {
-        return err_set(err, ERR_FATAL, "replication stream: frame '%c' is cut short (%zu bytes)",
-            kind, bytes.len);
+        return err_set(
+            err, ERR_FATAL, "replication stream: frame '%c' is cut short (%zu bytes)", kind, len);
     }
     return true;
 }
@@ -174,7 +195,7 @@ pg_stream_read(
     }
     *got = true;
     pace_count(&s->pace);
-    return parse_frame(slice_of(s->current, (size_t)n), out, err);
+    return parse_frame((uint8_t *)s->current, (size_t)n, out, err);
 }
 
 bool

@@ -34,6 +34,7 @@ struct pg_frame {
     int64_t sent_us;      /* server's clock, Unix microseconds */
     bool reply_requested; /* keepalive */
     struct slice payload; /* data: the plugin's message; borrowed until the next read */
+    uint8_t *bytes;       /* the same, for a reader that puts the message right in place */
 };
 
 struct pg_stream {
@@ -42,9 +43,16 @@ struct pg_stream {
     struct pace pace;
 };
 
-/* START_REPLICATION with pgoutput: binary when the server is 14 or newer, with logical messages. */
-bool pg_stream_start(struct pg_stream *s, PGconn *conn, const char *slot, const char *publication,
-    uint64_t position, struct err *err) must_use;
+struct pg_stream_options {
+    const char *slot, *publication;
+    uint64_t position; /* what was committed at or below it is not sent */
+    bool streaming;    /* large transactions while they are still open at the server */
+};
+
+/* START_REPLICATION with pgoutput: binary and with logical messages when the server is 14 or newer,
+ * in the newest protocol that it speaks. Takes conn, also when it fails. */
+bool pg_stream_start(
+    struct pg_stream *s, PGconn *conn, const struct pg_stream_options *o, struct err *err) must_use;
 /* Next frame; *got = false when none came within timeout_ms. */
 bool pg_stream_read(
     struct pg_stream *s, int timeout_ms, struct pg_frame *out, bool *got, struct err *err) must_use;

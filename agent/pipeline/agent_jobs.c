@@ -138,6 +138,7 @@ start_capture(struct agent *a, struct err *err)
         .params = {.dsn = c->source.dsn,
             .slot = c->source.slot,
             .publication = c->source.publication,
+            .streaming = c->source.streaming,
             .timeout_us = c->network.timeout_us},
         .spool = a->spool,
         .sync_interval_us = c->spool.sync_interval_us,

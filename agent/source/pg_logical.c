@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Source "postgresql": a logical replication slot with pgoutput, protocol 1. Looks only at the
- * first byte and the positions of a message; everything else stays as the server sent it.
+ * Source "postgresql": a logical replication slot with pgoutput. pg_feed.c makes records of its
+ * messages; this file has the connection, the positions and what is confirmed.
  *
  * Positions: a transaction's is the end of its commit record. Between transactions a keepalive
  * tells that nothing else was committed below the LSN it carries; such an LSN becomes a MARK, at
  * most one a second, so that an idle database does not look like a lagging one and its WAL can be
- * released.
+ * released. Transactions that are streamed while they are open do not hinder that: they commit
+ * above it, and the slot keeps the WAL from the begin of the oldest open one on (restart_lsn) and
+ * sends them from there after a reconnect, whatever was confirmed.
  *
  * Liveness: TCP notices a dead peer by itself; a peer that is alive but stuck is asked for a
  * keepalive after a third of the time-out and given up after the whole of it.
@@ -17,6 +19,7 @@
 #include "agent/pg/query.h"
 #include "agent/pg/repl.h"
 #include "agent/pg/slot.h"
+#include "agent/source/pg_feed.h"
 #include "agent/source/source.h"
 
 #define MARK_INTERVAL_US     1000000
@@ -27,7 +30,7 @@ struct pg_logical {
     struct source base;
     struct source_params params;
     struct pg_stream stream;
-    bool in_transaction;
+    struct pg_feed feed;
     uint64_t received;     /* end of the last message or keepalive */
     uint64_t position;     /* of the last COMMIT or MARK handed out */
     uint64_t pending_mark; /* LSN of a keepalive not handed out yet; 0 none */
@@ -130,7 +133,7 @@ pg_logical_start(struct source *base, uint64_t position, struct err *err)
     if (!pg_connect(s->params.dsn, &o, &conn, err)) {
         return false;
     }
-    s->in_transaction = false;
+    s->feed = (struct pg_feed){0};
     s->received = s->position = position;
     /* Where reading begins need not be durable yet: nothing is confirmed before confirm() says so.
      */
@@ -138,7 +141,11 @@ pg_logical_start(struct source *base, uint64_t position, struct err *err)
     s->pending_mark = 0;
     s->pinged_us = 0;
     s->marked_us = s->feedback_us = s->heard_us = now_mono();
-    if (!pg_stream_start(&s->stream, conn, s->params.slot, s->params.publication, position, err)) {
+    struct pg_stream_options so = {.slot = s->params.slot,
+        .publication = s->params.publication,
+        .position = position,
+        .streaming = s->params.streaming};
+    if (!pg_stream_start(&s->stream, conn, &so, err)) {
         /* Another walsender, most likely our own of before a cut, still holds the slot. */
         if (err->class == ERR_RETRY) {
             err->class = ERR_RECONNECT;
@@ -181,7 +188,7 @@ check_alive(struct pg_logical *s, struct err *err)
 static bool
 take_keepalive(struct pg_logical *s, const struct pg_frame *f, struct err *err)
 {
-    if (!s->in_transaction && f->wal_end > s->position) {
+    if (!s->feed.in_transaction && f->wal_end > s->position) {
         s->pending_mark = f->wal_end;
         if (f->wal_end > s->received) {
             s->received = f->wal_end;
@@ -194,7 +201,7 @@ static bool
 mark_due(struct pg_logical *s, struct record *out)
 {
     int64_t now = now_mono();
-    if (!s->pending_mark || s->in_transaction || now - s->marked_us < MARK_INTERVAL_US) {
+    if (!s->pending_mark || s->feed.in_transaction || now - s->marked_us < MARK_INTERVAL_US) {
         return false;
     }
     *out = (struct record){.kind = RECORD_MARK,
@@ -206,65 +213,32 @@ mark_due(struct pg_logical *s, struct record *out)
     return true;
 }
 
-/* Fills kind, position, xid and key from the message's fixed head. *keep = false: not for the
- * spool. */
-static bool
-classify(
-    struct pg_logical *s, const struct pg_frame *f, struct record *out, bool *keep, struct err *err)
+static void
+note_position(struct pg_logical *s, const struct record *rec)
 {
-    struct reader r;
-    reader_init(&r, f->payload);
-    uint8_t type = reader_u8(&r);
-    out->kind = RECORD_DATA;
-    out->position = f->wal_start;
-    *keep = true;
-    switch (type) {
-    case 'B':
-        out->kind = RECORD_BEGIN;
-        out->position = reader_u64(&r);
-        (void)reader_u64(&r); /* commit time */
-        out->xid = reader_u32(&r);
-        s->in_transaction = true;
+    if (rec->kind == RECORD_BEGIN) {
         s->pending_mark = 0;
-        break;
-    case 'C':
-        out->kind = RECORD_COMMIT;
-        (void)reader_u8(&r);  /* flags */
-        (void)reader_u64(&r); /* commit record */
-        out->position = reader_u64(&r);
-        s->in_transaction = false;
-        s->position = out->position;
-        break;
-    case 'R':
-        out->kind = RECORD_SCHEMA;
-        out->key = reader_u32(&r);
-        break;
-    case 'M':
-        /* A message outside of any transaction stands outside of the commit order too. */
-        *keep = s->in_transaction;
-        break;
-    default:
-        break;
+    } else if (rec->kind == RECORD_COMMIT) {
+        s->position = rec->position;
     }
-    if (!reader_ok(&r)) {
-        return err_set(err, ERR_FATAL,
-            "replication stream: message '%c' at %X/%X is cut short (%zu bytes)", type,
-            (unsigned)(f->wal_start >> 32), (unsigned)f->wal_start, f->payload.len);
+    if (rec->kind != RECORD_BEGIN && rec->position > s->received) {
+        s->received = rec->position;
     }
-    return true;
 }
 
 static bool
 take_data(
     struct pg_logical *s, const struct pg_frame *f, struct record *out, bool *keep, struct err *err)
 {
-    *out = (struct record){.payload = f->payload, .received_us = clock_wall_us(&clock_system)};
-    if (!classify(s, f, out, keep, err)) {
+    struct pg_message m = {.data = f->bytes,
+        .len = f->payload.len,
+        .wal_start = f->wal_start,
+        .received_us = clock_wall_us(&clock_system)};
+    if (!pg_feed_take(&s->feed, &m, out, keep, err)) {
         return false;
     }
-    uint64_t at = out->kind == RECORD_COMMIT ? out->position : f->wal_start;
-    if (at > s->received) {
-        s->received = at;
+    if (*keep) {
+        note_position(s, out);
     }
     return true;
 }
@@ -273,7 +247,11 @@ static bool
 pg_logical_read(struct source *base, int timeout_ms, struct record *out, bool *got, struct err *err)
 {
     struct pg_logical *s = self(base);
-    *got = false;
+    *got = pg_feed_pending(&s->feed, out);
+    if (*got) {
+        note_position(s, out);
+        return true;
+    }
     for (;;) {
         struct pg_frame frame;
         bool have = false;

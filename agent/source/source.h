@@ -25,6 +25,7 @@ struct source_params {
     const char *dsn;
     const char *slot;        /* PostgreSQL: replication slot */
     const char *publication; /* PostgreSQL: publication */
+    bool streaming;          /* take large transactions while they are still open at the source */
     int64_t timeout_us;      /* silence after which the connection counts as dead */
 };
 

@@ -67,10 +67,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (reader_left(&in) > 0) {
         struct record rec = {.kind = (enum record_kind)reader_u8(&in), .position = 7};
         rec.payload = reader_bytes(&in, reader_u16(&in));
+        size_t xid_flags = rec.payload.len > 0 && rec.payload.data[0] == 'c' ? 5 : 0;
         if (rec.kind == RECORD_BEGIN) {
-            rec.position = position_in(rec.payload, 1);
+            rec.position = position_in(rec.payload, 1 + xid_flags);
         } else if (rec.kind == RECORD_COMMIT) {
-            rec.position = position_in(rec.payload, 10);
+            rec.position = position_in(rec.payload, xid_flags ? 14 : 10);
         }
         struct change c;
         bool produced;

@@ -63,6 +63,17 @@ put_commit(struct buf *b)
 }
 
 static inline void
+put_stream_commit(struct buf *b, uint32_t xid)
+{
+    buf_u8(b, 'c');
+    buf_u32(b, xid);
+    buf_u8(b, 0);
+    buf_u64(b, FINAL_LSN);
+    buf_u64(b, END_LSN);
+    put_time(b, COMMIT_TIME);
+}
+
+static inline void
 put_origin(struct buf *b)
 {
     buf_u8(b, 'O');
@@ -150,7 +161,7 @@ put_logical(struct buf *b, bool transactional)
 }
 
 /* One of every kind and variant, for the tests that go over all of them. */
-#define MESSAGE_VARIANTS 15
+#define MESSAGE_VARIANTS 16
 static inline void
 put_variant(struct buf *b, int variant)
 {
@@ -198,8 +209,11 @@ put_variant(struct buf *b, int variant)
     case 13:
         put_logical(b, true);
         break;
-    default:
+    case 14:
         put_logical(b, false);
+        break;
+    default:
+        put_stream_commit(b, XID);
     }
 }
 
@@ -222,6 +236,7 @@ record_of(const struct buf *b)
         rec.xid = XID;
         break;
     case 'C':
+    case 'c': /* its COMMIT */
         rec.kind = RECORD_COMMIT;
         rec.position = END_LSN;
         break;

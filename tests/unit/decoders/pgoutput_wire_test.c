@@ -87,6 +87,27 @@ commit_carries_both_lsns_and_the_time(void **state)
 }
 
 static void
+stream_commit_carries_its_transaction_too(void **state)
+{
+    struct fixture *f = *state;
+    put_stream_commit(&f->bytes, XID);
+    assert_true(parse(f));
+    assert_int_equal(f->m.commit.xid, XID);
+    assert_true(f->m.commit.commit_lsn == FINAL_LSN);
+    assert_true(f->m.commit.end_lsn == END_LSN);
+    assert_true(f->m.commit.commit_us == COMMIT_TIME);
+}
+
+static void
+stream_commit_of_no_transaction_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    put_stream_commit(&f->bytes, 0);
+    assert_false(parse(f));
+    assert_non_null(strstr(f->err.text, "a commit of no transaction"));
+}
+
+static void
 commit_with_unknown_flags_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -394,6 +415,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(begin_carries_lsn_time_and_xid),
         TEST(commit_carries_both_lsns_and_the_time),
+        TEST(stream_commit_carries_its_transaction_too),
+        TEST(stream_commit_of_no_transaction_is_refused),
         TEST(commit_with_unknown_flags_is_refused),
         TEST(origin_and_type_carry_their_names),
         TEST(relation_carries_its_columns),

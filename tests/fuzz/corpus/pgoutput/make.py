@@ -9,17 +9,41 @@ golden = here.parents[2] / "golden" / "pgoutput"
 KINDS = {"B": 1, "C": 3, "R": 4, "Y": 4}
 
 
-def frame(message):
-    return struct.pack(">BH", KINDS.get(chr(message[0]), 2), len(message)) + message
+def frame(message, kind=None):
+    return struct.pack(">BH", kind or KINDS.get(chr(message[0]), 2), len(message)) + message
+
+
+def in_commit_order(messages):
+    """As the spool hands them out: streamed ones without their ids, behind the commit that is their begin."""
+    kept, open_now = {}, None
+    for message in messages:
+        if message[:1] == b"S":
+            open_now = message[1:5]
+        elif message[:1] == b"E":
+            open_now = None
+        elif message[:1] == b"A":
+            top, sub = message[1:5], message[5:9]
+            kept[top] = [] if top == sub else [k for k in kept.get(top, []) if k[0] != sub]
+        elif message[:1] == b"c":
+            yield frame(message, 1)
+            yield from (frame(m) for _, m in kept.pop(message[1:5], []))
+            yield frame(message, 3)
+        elif open_now:
+            kept.setdefault(open_now, []).append((message[1:5], message[:1] + message[5:]))
+        else:
+            yield frame(message)
 
 
 for feed in sorted(golden.glob("*.hex")):
     messages = [bytes.fromhex(l) for l in feed.read_text().split("\n") if l and not l.startswith("#")]
-    (here / f"{feed.stem}.bin").write_bytes(b"".join(map(frame, messages)))
+    (here / f"{feed.stem}.bin").write_bytes(b"".join(in_commit_order(messages)))
     seen = {}
     if "15" not in feed.stem:
         continue
     for message in messages:
         seen.setdefault(chr(message[0]), message)
     for kind, message in seen.items():
-        (here / f"{feed.stem}-{kind}.bin").write_bytes(frame(message))
+        if "stream" not in feed.stem:
+            (here / f"{feed.stem}-{kind}.bin").write_bytes(frame(message))
+        elif kind == "c":
+            (here / f"{feed.stem}-commit.bin").write_bytes(frame(message, 1) + frame(message, 3))
