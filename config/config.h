@@ -67,7 +67,8 @@ struct config {
         uint64_t keep_size;
         uint32_t warn_at, compress_at, pause_at; /* per cent of max_size, and of the disk */
         enum spool_compression compression;
-        char *encryption_key; /* secret; NULL: none */
+        char *encryption_key;                   /* secret; NULL: none */
+        struct string_list old_encryption_keys; /* secret */
     } spool;
     struct sink_config sinks[CONFIG_SINKS_MAX];
     size_t sinks_len;

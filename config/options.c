@@ -310,9 +310,21 @@ const struct option option_table[] = {
         .example = "${env:SPOOL_KEY}",
         .max = 65536,
         .flags = OPTION_SECRET,
-        .doc = "Key with which everything of rows that the agent keeps on disk is encrypted "
-               "(AES-256-GCM): 32 bytes, as 64 hexadecimal digits or as base64. "
-               "`openssl rand -hex 32` makes one."},
+        .doc =
+            "Key with which everything of rows that the agent keeps on disk is encrypted "
+            "(AES-256-GCM): 32 bytes, as 64 hexadecimal digits or as base64. "
+            "`openssl rand -hex 32` makes one. A new key is used from the next file on; keep the "
+            "one before it in `spool.old_encryption_keys`. With a key the agent writes no core "
+            "dumps."},
+    {.path = "spool.old_encryption_keys",
+        .type = OPTION_LIST,
+        AT(spool.old_encryption_keys),
+        .def = "[]",
+        .max = 65536,
+        .example = "[\"${env:OLD_SPOOL_KEY}\"]",
+        .flags = OPTION_SECRET,
+        .doc = "Keys that were `spool.encryption_key` before: they are only read with. One can go "
+               "when no file of the spool and no dead letter is left that was written with it."},
 
     {.path = "sinks[].name",
         .type = OPTION_STRING,

@@ -13,6 +13,7 @@
 
 #include "agent/base/arena.h"
 #include "agent/base/log.h"
+#include "config/secret_command.h"
 
 #define NAME_MAX_LEN 1024
 
@@ -58,7 +59,8 @@ file_system(void *arg, const char *path, struct buf *out, struct err *err)
     return ok;
 }
 
-const struct secret_source secret_system = {.env = env_system, .file = file_system};
+const struct secret_source secret_system = {
+    .env = env_system, .file = file_system, .command = secret_command};
 
 void
 secret_wipe(struct buf *b)
@@ -134,6 +136,36 @@ expand_file(const char *path, const struct secret_source *source, struct buf *ou
     return ok;
 }
 
+/* White space around what a command prints is not part of the secret. */
+static bool
+expand_command(
+    const char *command, const struct secret_source *source, struct buf *out, struct err *err)
+{
+    struct buf content;
+    buf_init(&content, SECRET_MAX + 2048);
+    bool ok = buf_reserve(&content, SECRET_MAX) != NULL;
+    ok = ok && source->command(source->arg, command, &content, err);
+    if (!ok) {
+        secret_wipe(&content);
+        return err_wrap(err, "${command:...}");
+    }
+    const char *text = buf_cstr(&content);
+    size_t nul = strlen(text), skip = strspn(text, " \t\r\n");
+    while (content.len > skip && strchr(" \t\r\n", content.data[content.len - 1]) != NULL) {
+        content.data[--content.len] = '\0';
+    }
+    if (content.len == skip || nul < content.len) {
+        err_set(err, ERR_CONFIG, "${command:...}: it prints %s",
+            content.len == skip ? "nothing" : "a NUL byte");
+        ok = false;
+    } else {
+        log_add_secret(text + skip);
+        buf_bytes(out, text + skip, content.len - skip);
+    }
+    secret_wipe(&content);
+    return ok;
+}
+
 /* `at` stands on "${"; *end is set behind the closing brace. */
 static bool
 expand_one(const char *at, bool secret, const struct secret_source *source, struct buf *out,
@@ -156,13 +188,18 @@ expand_one(const char *at, bool secret, const struct secret_source *source, stru
     if (strncmp(name, "file:", 5) == 0 && len > 5) {
         return expand_file(name + 5, source, out, err);
     }
+    if (strncmp(name, "command:", 8) == 0 && len > 8 && source->command != NULL) {
+        return secret ? expand_command(name + 8, source, out, err)
+                      : err_set(err, ERR_CONFIG, "${command:...} stands only for secrets");
+    }
     if (secret) { /* it may be a piece of a password */
         err_set(err, ERR_CONFIG, "'${' begins no known reference");
     } else {
         err_set(err, ERR_CONFIG, "unknown reference '${%.80s}'", name);
     }
-    return err_hint(
-        err, "known are ${env:NAME} and ${file:/path}; a literal '${' is written '$${'");
+    return err_hint(err,
+        "known are ${env:NAME}, ${file:/path} and, for secrets, ${command:...}; a literal "
+        "'${' is written '$${'");
 }
 
 bool

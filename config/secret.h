@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * References in values: ${env:NAME} stands for an environment variable, ${file:/path} for the
- * content of a file without its last newline, $${ for the two characters "${". They may be a whole
- * value or a part of it, and are replaced once: what they bring in is not looked at again.
+ * content of a file without its last newline, ${command:...} for what a shell command prints, in
+ * secrets alone, $${ for the two characters "${". They may be a whole value or a part of it, and
+ * are replaced once: what they bring in is not looked at again.
  *
  * What a reference brings into a secret, and every file's content, is registered with
  * log_add_secret. Error texts name the reference, never what it stands for.
@@ -22,6 +23,8 @@ struct secret_source {
     const char *(*env)(void *arg, const char *name); /* NULL: not set */
     /* Appends the file's content as it is. */
     bool (*file)(void *arg, const char *path, struct buf *out, struct err *err);
+    /* Appends what the command prints; false unless it ends well. */
+    bool (*command)(void *arg, const char *command, struct buf *out, struct err *err);
     void *arg;
 };
 

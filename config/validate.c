@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "agent/base/key.h"
 #include "agent/base/parse.h"
 #include "config/dsn.h"
 #include "config/nearest.h"
@@ -323,6 +324,34 @@ check_stages(const struct validate *v, const struct config *c, struct err *err)
 }
 
 static bool
+check_key(const struct validate *v, const char *path, const char *text, struct err *err)
+{
+    struct key *key;
+    struct err why = ERR_INIT;
+    struct mark at = mark_at(v, path);
+    if (text == NULL || key_parse(text, &key, &why)) {
+        if (text != NULL) {
+            key_free(key);
+        }
+        return true;
+    }
+    document_error(err, file_of(v, at), at, "'%s': %s", path, why.text);
+    return err_hint(err, "%s", why.hint);
+}
+
+static bool
+check_keys(const struct validate *v, const struct config *c, struct err *err)
+{
+    const struct string_list *old = &c->spool.old_encryption_keys;
+    for (size_t i = 0; i < old->len; i++) {
+        if (!check_key(v, "spool.old_encryption_keys", old->items[i], err)) {
+            return false;
+        }
+    }
+    return check_key(v, "spool.encryption_key", c->spool.encryption_key, err);
+}
+
+static bool
 check_socket(const struct validate *v, const struct config *c, struct err *err)
 {
     struct mark at = mark_at(v, "control.socket");
@@ -374,6 +403,7 @@ validate_config(const struct validate *v, const struct config *c, struct err *er
         check_patterns,
         check_spool,
         check_stages,
+        check_keys,
         check_socket,
         check_listen,
     };

@@ -375,12 +375,12 @@ value_format_string(const char *s, struct buf *out)
 }
 
 static void
-format_list(const struct string_list *list, struct buf *out)
+format_list(const struct string_list *list, bool secret, struct buf *out)
 {
     buf_u8(out, '[');
     for (size_t i = 0; i < list->len; i++) {
         buf_str(out, i ? ", " : "");
-        value_format_string(list->items[i], out);
+        value_format_string(secret ? "***" : list->items[i], out);
     }
     buf_u8(out, ']');
 }
@@ -454,7 +454,7 @@ value_format(const struct option *o, const void *base, struct buf *out)
         format_quantity(o, base, out);
         return;
     case OPTION_LIST:
-        format_list(f, out);
+        format_list(f, (o->flags & OPTION_SECRET) != 0, out);
         return;
     }
 }
@@ -470,7 +470,7 @@ value_free(const struct option *o, void *base)
     if (o->type == OPTION_LIST) {
         memcpy(&list, field(o, base), sizeof(list));
         for (size_t i = 0; i < list.len; i++) {
-            x_free(list.items[i]);
+            secret_free(list.items[i]);
         }
         x_free(list.items);
     } else if (o->type == OPTION_STRING || o->type == OPTION_PATH) {

@@ -101,6 +101,17 @@ system_truncate(const struct fs *fs, int fd, uint64_t size)
 }
 
 static int
+system_allocate(const struct fs *fs, int fd, uint64_t size)
+{
+    (void)fs;
+    int rc;
+    do {
+        rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size);
+    } while (rc < 0 && errno == EINTR);
+    return result(rc);
+}
+
+static int
 system_size(const struct fs *fs, int fd, uint64_t *out)
 {
     (void)fs;
@@ -198,6 +209,7 @@ const struct fs fs_system = {
     .pread_all = system_pread_all,
     .datasync = system_datasync,
     .truncate = system_truncate,
+    .allocate = system_allocate,
     .size = system_size,
     .rename = system_rename,
     .unlink = system_unlink,

@@ -23,6 +23,9 @@ struct fs {
     ssize_t (*pread_all)(const struct fs *fs, int fd, void *data, size_t len, uint64_t offset);
     int (*datasync)(const struct fs *fs, int fd);
     int (*truncate)(const struct fs *fs, int fd, uint64_t size);
+    /* Takes room for the first `size` bytes, which leaves the file as long as it is; NULL or
+     * -EOPNOTSUPP: it cannot. */
+    int (*allocate)(const struct fs *fs, int fd, uint64_t size);
     int (*size)(const struct fs *fs, int fd, uint64_t *out);
     int (*rename)(const struct fs *fs, const char *from, const char *to);
     int (*unlink)(const struct fs *fs, const char *path);

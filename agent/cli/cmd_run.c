@@ -5,12 +5,17 @@
  * socket, because its data directory's lock is what keeps a second agent out; and the socket goes
  * before the agent.
  *
- * Core dumps are left as the system has them. A core of the agent holds connection strings and
- * rows: the manual page says how to switch them off for a service.
+ * With a key for the spool there are no core dumps, and no other process of the user may look into
+ * this one: memory holds what the disk must not. Without a key core dumps are left as the system
+ * has them; a core of the agent holds connection strings and rows, and the manual page says how to
+ * switch them off for a service.
  */
 #include "agent/cli/cmd_run.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "agent/base/clock.h"
@@ -124,6 +129,19 @@ parse_until(const struct run_args *args, enum agent_until *out, struct err *err)
     return true;
 }
 
+static bool
+close_memory(const struct config *config, struct err *err)
+{
+    const struct rlimit none = {0, 0};
+    if (config->spool.encryption_key == NULL && config->spool.old_encryption_keys.len == 0) {
+        return true;
+    }
+    if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) {
+        return err_sys(err, ERR_FATAL, errno, "switch core dumps off");
+    }
+    return true;
+}
+
 static int
 run_with(const struct run_args *args)
 {
@@ -135,7 +153,7 @@ run_with(const struct run_args *args)
         return EXIT_USAGE;
     }
     log_configure((enum log_level)config->log.level, (enum log_format)config->log.format);
-    bool ok = run_agent(config, args, until, &err);
+    bool ok = close_memory(config, &err) && run_agent(config, args, until, &err);
     if (!ok) {
         log_err(LOG_ERROR, "run", &err);
     }

@@ -46,6 +46,12 @@ agent_new(
         agent_free(a);
         return err_set(err, ERR_FATAL, "no file descriptor left");
     }
+    const struct string_list *old = &config->spool.old_encryption_keys;
+    if (!key_ring_new(config->spool.encryption_key, (const char *const *)old->items, old->len,
+            &a->keys, err)) {
+        agent_free(a);
+        return false;
+    }
     *out = a;
     return true;
 }
@@ -65,6 +71,7 @@ agent_free(struct agent *a)
     snapshot_free(a->snapshot);
     room_free(a->room);
     spool_close(a->spool);
+    key_ring_free(a->keys);
     store_close(a->store);
     table_sync_done(&a->sync);
     stop_done(&a->stop);

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "agent/base/key.h"
 #include "agent/base/stop.h"
 #include "agent/pipeline/agent.h"
 #include "agent/pipeline/anchor.h"
@@ -20,6 +21,7 @@
 #include "agent/pipeline/copy_job.h"
 #include "agent/pipeline/cutover.h"
 #include "agent/pipeline/deliver.h"
+#include "agent/pipeline/packer.h"
 #include "agent/pipeline/probe.h"
 #include "agent/pipeline/room.h"
 #include "agent/pipeline/table_sync.h"
@@ -35,6 +37,7 @@ struct agent {
     struct store *store;
     struct spool *spool;
     struct room *room; /* of the spool */
+    struct key_ring *keys; /* of everything on the disk that holds rows */
     struct snapshot *snapshot;
     struct anchor anchor;   /* of the set-up, until the copy job takes it */
     _Atomic uint64_t start; /* position at which the feed begins */
@@ -47,6 +50,7 @@ struct agent {
     _Atomic enum phase phase; /* written with the lock held, read without */
     struct capture *capture;
     struct probe *probe;
+    struct packer *packer;
     struct copy_job *copy;
     bool constraints_settled;    /* validation has ended */
     uint32_t constraints_failed; /* kept when the copy job is gone */

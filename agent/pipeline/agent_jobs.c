@@ -36,6 +36,7 @@ agent_open_spool(struct agent *a, struct err *err)
         .min_free = a->config->spool.min_free,
         .keep_us = a->config->spool.keep_us,
         .keep_size = a->config->spool.keep_size,
+        .keys = a->keys,
         .clock = a->clock};
     struct spool *spool = NULL;
     if (!spool_open(&o, &spool, err)) {
@@ -131,6 +132,22 @@ agent_open_snapshot(struct agent *a, struct err *err)
 }
 
 static bool
+start_packer(struct agent *a, struct err *err)
+{
+    const struct packer_options o = {.spool = a->spool,
+        .compression = a->config->spool.compression,
+        .pressing = room_presses,
+        .arg = a->room,
+        .stop = &a->stop};
+    struct packer *packer = NULL;
+    bool ok = packer_start(&o, &packer, err);
+    pthread_mutex_lock(&a->lock);
+    a->packer = packer;
+    pthread_mutex_unlock(&a->lock);
+    return ok;
+}
+
+static bool
 start_capture(struct agent *a, struct err *err)
 {
     const struct config *c = a->config;
@@ -157,7 +174,7 @@ start_capture(struct agent *a, struct err *err)
     a->capture = capture;
     a->probe = probe;
     pthread_mutex_unlock(&a->lock);
-    return ok;
+    return ok && start_packer(a, err);
 }
 
 static bool
@@ -292,7 +309,10 @@ agent_join_jobs(struct agent *a)
     a->capture = NULL;
     struct probe *probe = a->probe;
     a->probe = NULL;
+    struct packer *packer = a->packer;
+    a->packer = NULL;
     pthread_mutex_unlock(&a->lock);
+    packer_free(packer);
     for (size_t i = 0; i < CONFIG_SINKS_MAX; i++) {
         deliver_free(delivers[i]);
     }

@@ -88,6 +88,15 @@ fill_segment(const struct spool *s, struct creation *c, const struct segment_hea
     return rc < 0 ? rc : put_block(c);
 }
 
+/* A full disk is found here, between two segments, and the file lies in one piece. A file system
+ * that cannot do it is none the worse. */
+static int
+take_room(const struct spool *s, const struct creation *c)
+{
+    int rc = s->fs->allocate ? s->fs->allocate(s->fs, c->fd, s->segment_size) : 0;
+    return rc == -ENOSPC || rc == -EDQUOT ? rc : 0;
+}
+
 bool
 creation_make(struct creation *c, struct spool *s, const struct segment_header *h, struct err *err)
 {
@@ -100,7 +109,8 @@ creation_make(struct creation *c, struct spool *s, const struct segment_header *
     if (c->fd < 0) {
         return segment_io(err, c->fd, "create spool segment", tmp);
     }
-    int rc = fill_segment(s, c, h);
+    int rc = take_room(s, c);
+    rc = rc < 0 ? rc : fill_segment(s, c, h);
     if (rc < 0) {
         (void)s->fs->close(s->fs, c->fd);
         (void)s->fs->unlink(s->fs, tmp);

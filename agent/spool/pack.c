@@ -14,6 +14,7 @@
 
 #include "agent/base/arena.h"
 #include "agent/base/failpoint.h"
+#include "agent/base/stop.h"
 #include "agent/spool/internal.h"
 #include "agent/spool/scan.h"
 
@@ -25,7 +26,9 @@
 
 struct pack {
     struct spool *s;
-    struct segment seg; /* as it is before */
+    int level;
+    const struct stop *stop; /* or NULL */
+    struct segment seg;      /* as it is before */
     char path[SEGMENT_PATH_MAX], tmp[SEGMENT_PATH_MAX];
     int in, out;
     struct codec from, to;
@@ -108,8 +111,7 @@ put(struct pack *p, const void *data, size_t len, struct err *err)
 
 /* *small: the content compressed, when that makes it smaller by a sixteenth. */
 static bool
-compress(struct pack *p, struct slice content, int level, struct slice *small, bool *done,
-    struct err *err)
+compress(struct pack *p, struct slice content, struct slice *small, bool *done, struct err *err)
 {
     size_t bound = ZSTD_compressBound(content.len);
     if (p->room == NULL || bound > p->room_cap) {
@@ -120,7 +122,8 @@ compress(struct pack *p, struct slice content, int level, struct slice *small, b
     if (p->room == NULL) {
         return err_set(err, ERR_RETRY, "no memory to compress %zu bytes", content.len);
     }
-    size_t n = ZSTD_compressCCtx(p->zstd, p->room, p->room_cap, content.data, content.len, level);
+    size_t n =
+        ZSTD_compressCCtx(p->zstd, p->room, p->room_cap, content.data, content.len, p->level);
     if (ZSTD_isError(n)) {
         return err_set(err, ERR_FATAL, "compress: %s", ZSTD_getErrorName(n));
     }
@@ -130,13 +133,13 @@ compress(struct pack *p, struct slice content, int level, struct slice *small, b
 }
 
 static bool
-copy_block(struct pack *p, struct block_header *h, struct slice content, int level, struct err *err)
+copy_block(struct pack *p, struct block_header *h, struct slice content, struct err *err)
 {
     uint32_t old_length = h->length;
     struct slice body, bytes;
     bool compressed = false;
     const struct index_entry e = {h->position, h->offset, p->end};
-    if (!compress(p, content, level, &body, &compressed, err) ||
+    if (!compress(p, content, &body, &compressed, err) ||
         !codec_packed_block(&p->to, h, old_length, body, compressed, &bytes, err)) {
         return false;
     }
@@ -145,7 +148,7 @@ copy_block(struct pack *p, struct block_header *h, struct slice content, int lev
 }
 
 static bool
-copy_blocks(struct pack *p, int level, struct err *err)
+copy_blocks(struct pack *p, struct err *err)
 {
     for (;;) {
         struct block_header h;
@@ -154,6 +157,9 @@ copy_blocks(struct pack *p, int level, struct err *err)
         enum scan_result res = scan_peek(&p->scan, &h);
         if (res == SCAN_END) {
             return true;
+        }
+        if (p->stop != NULL && stop_requested(p->stop)) {
+            return err_set(err, ERR_CANCELLED, "asked to stop");
         }
         if (res == SCAN_OK) {
             res = scan_payload(&p->scan, &h, &content);
@@ -165,7 +171,7 @@ copy_blocks(struct pack *p, int level, struct err *err)
             const char *why = res == SCAN_INVALID ? p->scan.why : "no block begins here";
             return segment_damaged(err, p->path, at, why);
         }
-        if (!copy_block(p, &h, content, level, err)) {
+        if (!copy_block(p, &h, content, err)) {
             return false;
         }
     }
@@ -284,12 +290,26 @@ pack_done(struct pack *p, bool did)
     x_free(p);
 }
 
+/* Trying again would end the same way. */
+static void
+leave_it(struct pack *p)
+{
+    pthread_mutex_lock(p->s->lock);
+    struct segment *seg = entry(p);
+    if (seg != NULL) {
+        seg->kept_as_is = true;
+    }
+    pthread_mutex_unlock(p->s->lock);
+}
+
 bool
-spool_pack_one(struct spool *s, int level, bool *did, struct err *err)
+spool_pack_one(struct spool *s, int level, const struct stop *stop, bool *did, struct err *err)
 {
     *did = false;
     struct pack *p = x_zalloc(sizeof(*p));
     p->s = s;
+    p->level = level;
+    p->stop = stop;
     p->in = p->out = -1;
     scan_init(&p->scan, s->fs, PACK_BUFFER);
     pthread_mutex_lock(s->lock);
@@ -300,8 +320,13 @@ spool_pack_one(struct spool *s, int level, bool *did, struct err *err)
     pthread_mutex_unlock(s->lock);
     bool ok = true;
     if (seg != NULL && has_room(p)) {
-        ok = open_old(p, err) && begin_new(p, err) && copy_blocks(p, level, err) &&
-             finish(p, err) && take_place(p, did, err);
+        ok = open_old(p, err) && begin_new(p, err) && copy_blocks(p, err) && finish(p, err) &&
+             take_place(p, did, err);
+    }
+    if (!ok && err->class == ERR_CANCELLED) {
+        ok = true;
+    } else if (!ok && err->class != ERR_RETRY) {
+        leave_it(p);
     }
     pack_done(p, *did);
     return ok;

@@ -127,7 +127,9 @@ adopt(struct spool *s, struct segment *seg, const struct replay_result *found)
     seg->log_end = found->log_end;
     seg->size = found->end;
     if (found->sealed) {
-        seg->size += index_size(s->index.entries) + FOOTER_SIZE;
+        uint64_t more = index_size(s->index.entries) + FOOTER_SIZE;
+        seg->size += more;
+        seg->data_end = seg->log_end - more; /* of a packed one, when only reading */
     }
     s->end = found->end;
     s->first_block = SEGMENT_HEADER_SIZE;

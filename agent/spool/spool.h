@@ -28,6 +28,7 @@
 struct key_ring;
 struct spool;
 struct spool_reader;
+struct stop;
 
 struct spool_options {
     const char *path; /* directory, created when missing; borrowed during spool_open */
@@ -77,8 +78,9 @@ void spool_release_kept(struct spool *s, uint64_t bytes);
 /* Writes one sealed segment again, compressed (zstd, `level`), in the place of the old one: one
  * that will be kept for long by what is known of the readers. *did: false when there is none, or no
  * room for the second file. For a thread of its own, beside the writer and the readers; one at a
- * time. An error leaves the spool as it was. */
-bool spool_pack_one(struct spool *s, int level, bool *did, struct err *err) must_use;
+ * time. An error leaves the spool as it was; so does a stop (may be NULL), soon. */
+bool spool_pack_one(
+    struct spool *s, int level, const struct stop *stop, bool *did, struct err *err) must_use;
 
 /* --- state ---------- */
 

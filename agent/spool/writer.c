@@ -172,6 +172,8 @@ seal(struct spool *s, struct err *err)
         return undo_write(s, rc, s->end, err);
     }
     FAILPOINT("spool.footer.written");
+    /* Gives back room that was taken and not needed: the size stays. */
+    (void)s->fs->truncate(s->fs, s->fd, s->end + bytes.len);
     if (!sync_file(s, err)) {
         return false;
     }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The spool under an arbitrary segment. Input: what stands behind the segment's header, blocks and
- * perhaps a footer. Wherever a block begins, its place and sums are made right first, so that what
- * is behind the checksums is reached. What is handed out must keep the order rules.
+ * perhaps index and footer; a P in front makes it a packed segment. Wherever a block begins, its
+ * place and sums are made right first, so that what is behind the checksums is reached. What is
+ * handed out must keep the order rules.
  */
 #include <errno.h>
 
@@ -79,26 +80,58 @@ put(uint8_t *at, uint64_t value, size_t size)
     memcpy(at, &value, size);
 }
 
+/* Index and footer of the blocks in front of `at`, as far as they follow from those. */
 static void
-make_right(struct one_file *f)
+make_end_right(
+    struct one_file *f, size_t at, size_t log, const struct index_entry *blocks, size_t count)
 {
-    size_t at = SEGMENT_HEADER_SIZE;
+    uint8_t *index = f->bytes + at, *foot = f->bytes + f->len - FOOTER_SIZE;
+    if (f->len - at < index_size(0) + FOOTER_SIZE || format_magic(index) != INDEX_MAGIC) {
+        return;
+    }
+    size_t size = f->len - FOOTER_SIZE - at,
+           entries = (size - INDEX_HEADER_SIZE) / INDEX_ENTRY_SIZE;
+    if (index_size((uint32_t)entries) != size) {
+        return;
+    }
+    put(index + 4, entries, 4);
+    for (size_t i = 0; i < entries && i < count; i++) {
+        index_entry_encode(&blocks[i], index + index_size((uint32_t)i));
+    }
+    put(foot + 8, log + size, 8);
+    put(foot + 92, entries, 4);
+    put(foot + 96, at, 8);
+    put(foot + 104, format_sum(index, size), 8);
+    put(foot + 4, format_sum(foot + 8, FOOTER_SIZE - 8), 4);
+}
+
+#define BLOCKS_MAX 64
+
+static void
+make_right(struct one_file *f, bool packed)
+{
+    struct index_entry blocks[BLOCKS_MAX];
+    size_t at = SEGMENT_HEADER_SIZE, log = at, count = 0;
     while (f->len - at >= BLOCK_HEADER_SIZE && format_magic(f->bytes + at) == BLOCK_MAGIC) {
         uint8_t *h = f->bytes + at;
-        uint32_t length;
+        uint32_t length, old;
+        uint64_t position;
         memcpy(&length, h + 40, sizeof(length));
+        memcpy(&position, h + 24, sizeof(position));
         size_t room = f->len - at - BLOCK_HEADER_SIZE;
         length = length > room ? (uint32_t)room : length;
+        old = packed && length >= 4 ? packed_length_decode(h + BLOCK_HEADER_SIZE) : length;
         put(h + 8, format_sum(h + BLOCK_HEADER_SIZE, length), 8);
-        put(h + 16, at, 8);
+        put(h + 16, log, 8);
         put(h + 40, length, 4);
         put(h + 4, format_sum(h + 8, BLOCK_HEADER_SIZE - 8), 4);
+        if (count < BLOCKS_MAX) {
+            blocks[count++] = (struct index_entry){position, log, at};
+        }
         at += BLOCK_HEADER_SIZE + length;
+        log += BLOCK_HEADER_SIZE + (size_t)old;
     }
-    if (f->len - at == FOOTER_SIZE) {
-        put(f->bytes + at + 8, at, 8);
-        put(f->bytes + at + 4, format_sum(f->bytes + at + 8, FOOTER_SIZE - 8), 4);
-    }
+    make_end_right(f, at, log, blocks, count);
 }
 
 static void
@@ -143,7 +176,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             .size = one_size,
             .list = one_list},
     };
-    const struct segment_header h = {.number = 1, .begin = 1, .position = 100};
+    struct segment_header h = {.number = 1, .begin = 1, .position = 100};
     struct spool_options o = {.path = "x", .read_only = true, .fs = &f.fs, .block_size = 1024};
     struct spool *s;
     struct err err = ERR_INIT;
@@ -151,12 +184,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > DATA_MAX) {
         return 0;
     }
+    bool packed = size > 0 && data[0] == 'P';
+    h.flags = packed ? FILE_PACKED : 0;
+    data += packed;
+    size -= packed;
     segment_header_encode(&h, f.bytes);
     if (size > 0) {
         memcpy(f.bytes + SEGMENT_HEADER_SIZE, data, size);
     }
     f.len = SEGMENT_HEADER_SIZE + size;
-    make_right(&f);
+    make_right(&f, packed);
     if (spool_open(&o, &s, &err)) {
         uint64_t end = spool_appended(s);
         check(end >= 100);

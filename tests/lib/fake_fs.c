@@ -332,6 +332,19 @@ fake_truncate(const struct fs *fs, int fd, uint64_t size)
 }
 
 static int
+fake_allocate(const struct fs *fs, int fd, uint64_t size)
+{
+    struct fake_fs *f = self(fs);
+    struct inode *inode = inode_of(f, fd);
+    uint64_t used = fake_fs_used(f);
+    int rc = before(f, FAKE_ALLOCATE, false);
+    if (rc < 0 || size <= inode->now.len) {
+        return rc;
+    }
+    return used + (size - inode->now.len) > f->capacity ? -ENOSPC : 0;
+}
+
+static int
 fake_size(const struct fs *fs, int fd, uint64_t *out)
 {
     *out = inode_of(self(fs), fd)->now.len;
@@ -456,6 +469,7 @@ fake_fs_new(void)
         .pread_all = fake_pread_all,
         .datasync = fake_datasync,
         .truncate = fake_truncate,
+        .allocate = fake_allocate,
         .size = fake_size,
         .rename = fake_rename,
         .unlink = fake_unlink,

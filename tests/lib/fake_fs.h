@@ -20,6 +20,7 @@ enum fake_op {
     FAKE_PREAD,
     FAKE_DATASYNC, /* what it should have written is lost, though still to be read until a crash */
     FAKE_TRUNCATE,
+    FAKE_ALLOCATE, /* only asks whether there is room now */
     FAKE_RENAME,
     FAKE_UNLINK,
     FAKE_SYNC_DIR,

@@ -7,6 +7,7 @@
 
 #include "agent/base/log.h"
 #include "config/secret.h"
+#include "config/secret_command.h"
 #include "tests/lib/tmpdir.h"
 #include "tests/unit/config/support.h"
 
@@ -162,10 +163,77 @@ a_directory_or_a_huge_file_is_an_error(void **state)
     secret_wipe(&out);
 }
 
+static void
+expands_by_system(const char *text, const char *result)
+{
+    struct buf out;
+    struct err err = ERR_INIT;
+    buf_init(&out, 2 * SECRET_MAX);
+    if (!secret_expand(text, true, &secret_system, &out, &err)) {
+        fail_msg("%s", err.text);
+    }
+    assert_string_equal(buf_cstr(&out), result);
+    secret_wipe(&out);
+}
+
+static void
+refused_by_system(const char *text, bool secret, const char *message)
+{
+    struct buf out;
+    struct err err = ERR_INIT;
+    buf_init(&out, 2 * SECRET_MAX);
+    assert_false(secret_expand(text, secret, &secret_system, &out, &err));
+    assert_int_equal(err.class, ERR_CONFIG);
+    if (strstr(err.text, message) == NULL) {
+        fail_msg("'%s' is not in '%s'", message, err.text);
+    }
+    assert_null(strstr(err.text, "swordfish"));
+    secret_wipe(&out);
+}
+
+static void
+a_command_gives_what_it_prints(void **state)
+{
+    (void)state;
+    expands_by_system("${command:printf ' swordfish \\n\\n'}", "swordfish");
+    expands_by_system("a ${command:echo one; echo two | cat} b", "a one\ntwo b");
+    expands_by_system("${command:cat; echo nothing to read}", "nothing to read");
+}
+
+static void
+a_command_that_fails_is_refused_without_its_output(void **state)
+{
+    (void)state;
+    refused_by_system("${command:echo swordfish | tr a-z a-z; exit 3}", true, "status 3");
+    refused_by_system("${command:true}", true, "prints nothing");
+    refused_by_system("${command:kill -9 $$}", true, "signal 9");
+    refused_by_system(
+        "${command:head -c 100000 /dev/zero | tr '\\\\0' x}", true, "more than a secret");
+    refused_by_system("${command:printf 'a\\000b'}", true, "NUL");
+    refused_by_system("${command:echo x}", false, "stands only for secrets");
+}
+
+static void
+a_command_that_does_not_end_is_ended(void **state)
+{
+    (void)state;
+    struct buf out;
+    struct err err = ERR_INIT;
+    buf_init(&out, SECRET_MAX);
+    assert_false(secret_command_within(50000, "sleep 1000 & sleep 1000", &out, &err));
+    assert_string_equal(err.text, "the command does not end");
+    assert_false(secret_command_within(50000, "exec >/dev/null; sleep 1000", &out, &err));
+    assert_string_equal(err.text, "the command does not end");
+    buf_done(&out);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_command_gives_what_it_prints),
+        cmocka_unit_test(a_command_that_fails_is_refused_without_its_output),
+        cmocka_unit_test(a_command_that_does_not_end_is_ended),
         cmocka_unit_test(a_reference_may_be_the_whole_value_or_a_part),
         cmocka_unit_test(a_file_loses_its_last_newline_only),
         cmocka_unit_test(an_escape_stands_for_itself),

@@ -23,6 +23,7 @@ fake_env(void *arg, const char *name)
         {"JOBS", "7"},
         {"EMPTY", ""},
         {"NESTED", "${env:PW}"},
+        {"OLD_SPOOL_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="},
         {"SPOOL_KEY", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"},
     };
     (void)arg;

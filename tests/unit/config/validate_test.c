@@ -111,6 +111,22 @@ patterns_are_judged_as_the_filter_judges_them(void **state)
     }
 }
 
+#define GOOD_KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+static void
+keys_must_have_the_form_of_a_key(void **state)
+{
+    (void)state;
+    accepts(SMALL "spool: {encryption_key: " GOOD_KEY "}\n");
+    accepts(SMALL "spool: {old_encryption_keys: [" GOOD_KEY "]}\n");
+    expect_error(SMALL "spool: {encryption_key: swordfish}\n",
+        "t.yaml:3:25: 'spool.encryption_key': an encryption key is 32 bytes as 64 hexadecimal "
+        "digits or as base64, this is neither");
+    expect_error(SMALL "spool: {old_encryption_keys: [" GOOD_KEY ", swordfish]}\n",
+        "t.yaml:3:30: 'spool.old_encryption_keys': an encryption key is 32 bytes as 64 "
+        "hexadecimal digits or as base64, this is neither");
+}
+
 static void
 known_types_are_listed_in_the_hint(void **state)
 {
@@ -153,6 +169,7 @@ main(void)
         cmocka_unit_test(an_empty_dsn_leaves_all_to_the_environment),
         cmocka_unit_test(table_patterns_may_be_quoted),
         cmocka_unit_test(patterns_are_judged_as_the_filter_judges_them),
+        cmocka_unit_test(keys_must_have_the_form_of_a_key),
         cmocka_unit_test(known_types_are_listed_in_the_hint),
         cmocka_unit_test(a_long_list_of_types_cannot_overflow_the_hint),
     };

@@ -251,10 +251,28 @@ freeing_nothing_is_allowed(void **state)
     config_free(NULL);
 }
 
+static void
+a_list_of_secrets_is_not_shown(void **state)
+{
+    (void)state;
+    const struct option *o = option_find("spool.old_encryption_keys");
+    struct config c = {0};
+    struct err err = ERR_INIT;
+    struct buf out;
+    buf_init(&out, 1000);
+    assert_true(value_append(o, &c, "swordfish", "swordfish", &err));
+    assert_true(value_append(o, &c, "marlin", "marlin", &err));
+    value_format(o, &c, &out);
+    assert_string_equal(buf_cstr(&out), "[\"***\", \"***\"]");
+    value_free(o, &c);
+    buf_done(&out);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_list_of_secrets_is_not_shown),
         cmocka_unit_test(values_come_back_as_they_would_be_written),
         cmocka_unit_test(numbers_keep_to_their_limits),
         cmocka_unit_test(sizes_and_durations_need_a_unit),

@@ -222,6 +222,47 @@ a_transaction_left_open_is_closed_under_the_new_key(void **state)
     teardown(&fx);
 }
 
+/* Sealing, a new segment and the first records under the new key, stopped before each operation. */
+static void
+a_stop_at_any_moment_of_a_key_change_loses_nothing(void **state)
+{
+    (void)state;
+    bool done = false;
+    for (uint64_t nth = 1; !done; nth++) {
+        struct fixture fx;
+        struct err err = ERR_INIT;
+        setup(&fx);
+        grow(&fx, fx.a, 20);
+        struct spool_options o = small_options(fx.fs);
+        o.keys = fx.b_then_a;
+        struct spool *s;
+        uint64_t begin = fx.f.position + 1;
+        const struct record recs[] = {{.kind = RECORD_BEGIN, .position = begin, .received_us = 1},
+            {.kind = RECORD_COMMIT, .position = begin + 1, .received_us = 1}};
+        fake_fs_stop_before(fx.fs, nth);
+        done = spool_open(&o, &s, &err);
+        if (s != NULL) {
+            done = spool_append(s, &recs[0], &err) && spool_append(s, &recs[1], &err) &&
+                   spool_sync(s, &err);
+            spool_close(s);
+        }
+        fake_fs_crash(fx.fs, nth);
+        s = open_spool(&o);
+        assert_true(spool_appended(s) >= fx.f.position);
+        if (done) {
+            assert_int_equal(spool_appended(s), begin + 1);
+            feed_keep(&fx.f, &recs[0]);
+            feed_keep(&fx.f, &recs[1]);
+        }
+        if (spool_appended(s) == fx.f.position || done) {
+            check_from(s, &fx.f, 0);
+        }
+        spool_close(s);
+        assert_true(nth < 100);
+        teardown(&fx);
+    }
+}
+
 static void
 sign_header(uint8_t *bytes)
 {
@@ -454,6 +495,7 @@ main(void)
         cmocka_unit_test(a_new_key_is_used_from_the_next_segment_on),
         cmocka_unit_test(encryption_can_be_given_up),
         cmocka_unit_test(a_transaction_left_open_is_closed_under_the_new_key),
+        cmocka_unit_test(a_stop_at_any_moment_of_a_key_change_loses_nothing),
         cmocka_unit_test(no_byte_can_be_changed_by_who_makes_the_sums_right),
         cmocka_unit_test(segments_of_another_spool_do_not_fit),
         cmocka_unit_test(a_block_cannot_be_left_out),

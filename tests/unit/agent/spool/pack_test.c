@@ -63,7 +63,7 @@ pack_all(struct spool *s)
     struct err err = ERR_INIT;
     unsigned n = 0;
     for (bool did = true; did; n += did) {
-        ok(spool_pack_one(s, 3, &did, &err));
+        ok(spool_pack_one(s, 3, NULL, &did, &err));
     }
     return n;
 }
@@ -151,7 +151,7 @@ a_reader_goes_on_with_the_old_file_and_opens_the_new_ones(void **state)
             break;
         }
         feed_keep(&got, &rec);
-        ok(spool_pack_one(fx.s, 3, &did, &err));
+        ok(spool_pack_one(fx.s, 3, NULL, &did, &err));
     }
     check_read(&fx.f, 0, &got);
     feed_done(&got);
@@ -170,7 +170,7 @@ what_nobody_needs_is_packed_only_when_it_is_kept(void **state)
     setup(&fx);
     ok(spool_reader_open(fx.s, fx.f.position, &r, &err)); /* at the end */
     /* The records were received long ago. */
-    ok(spool_pack_one(fx.s, 3, &did, &err));
+    ok(spool_pack_one(fx.s, 3, NULL, &did, &err));
     assert_true(did);
     spool_reader_close(r);
     teardown(&fx);
@@ -183,7 +183,7 @@ what_nobody_needs_is_packed_only_when_it_is_kept(void **state)
     fx.f.max_payload = 200;
     give(&fx, 200);
     ok(spool_reader_open(fx.s, fx.f.position, &r, &err));
-    ok(spool_pack_one(fx.s, 3, &did, &err));
+    ok(spool_pack_one(fx.s, 3, NULL, &did, &err));
     assert_false(did);
     spool_reader_close(r);
     teardown(&fx);
@@ -204,14 +204,14 @@ what_cannot_be_compressed_is_left_and_not_tried_again(void **state)
     ok(spool_sync(fx.s, &err));
     (void)pack_all(fx.s);
     uint64_t changes = fake_fs_changes(fx.fs);
-    ok(spool_pack_one(fx.s, 3, &did, &err));
+    ok(spool_pack_one(fx.s, 3, NULL, &did, &err));
     assert_false(did);
     (void)pack_all(fx.s);
     for (int i = 0; i < 20; i++) {
-        ok(spool_pack_one(fx.s, 3, &did, &err));
+        ok(spool_pack_one(fx.s, 3, NULL, &did, &err));
     }
     changes = fake_fs_changes(fx.fs);
-    ok(spool_pack_one(fx.s, 3, &did, &err));
+    ok(spool_pack_one(fx.s, 3, NULL, &did, &err));
     assert_int_equal(fake_fs_changes(fx.fs), changes);
     check_from(fx.s, &fx.f, 0);
     teardown(&fx);
@@ -231,7 +231,7 @@ an_error_leaves_the_spool_as_it_was(void **state)
             setup(&fx);
             uint64_t used = fake_fs_used(fx.fs);
             fake_fs_fail(fx.fs, ops[i], nth, ENOSPC);
-            if (!spool_pack_one(fx.s, 3, &did, &err)) {
+            if (!spool_pack_one(fx.s, 3, NULL, &did, &err)) {
                 assert_false(did);
                 assert_int_equal(err.class, ERR_RETRY);
                 assert_int_equal(fake_fs_used(fx.fs), used);
@@ -272,7 +272,7 @@ a_segment_that_is_retired_meanwhile_does_not_come_back(void **state)
     racing = &fx;
     true_datasync = fs->datasync;
     fs->datasync = retire_meanwhile;
-    ok(spool_pack_one(fx.s, 3, &did, &err));
+    ok(spool_pack_one(fx.s, 3, NULL, &did, &err));
     fs->datasync = true_datasync;
     assert_false(did);
     spool_stats(fx.s, &st);
@@ -293,7 +293,7 @@ a_stop_at_any_moment_leaves_a_readable_spool(void **state)
         bool did = true;
         setup(&fx);
         fake_fs_stop_before(fx.fs, nth);
-        while (did && spool_pack_one(fx.s, 3, &did, &err)) {
+        while (did && spool_pack_one(fx.s, 3, NULL, &did, &err)) {
         }
         spool_close(fx.s);
         fake_fs_crash(fx.fs, nth * 7919);
