@@ -41,7 +41,8 @@ bind_text(struct bind *b, const struct option *o, const struct scope *s,
         document_error(err, b->file, n->at, "'%s' has no value", o->path);
         return err_hint(err, "leave the line out to have the default");
     }
-    if (secret && b->skip_secrets && secret_has_reference(n->text)) {
+    bool key = strncmp(o->path, "spool.", 6) == 0;
+    if (secret && b->skip_secrets && !(b->keys && key) && secret_has_reference(n->text)) {
         return true;
     }
     struct buf text;

@@ -24,7 +24,8 @@ struct config_marks {
 struct bind {
     const char *file; /* name for messages */
     const struct secret_source *secrets;
-    bool skip_secrets; /* secrets that are references stay unset and are not looked up */
+    bool skip_secrets; /* secrets that are references stay unset and are not looked up, */
+    bool keys;         /* but for the keys of the spool */
     struct config *config;
     struct config_marks *marks;
 };

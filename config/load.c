@@ -199,6 +199,7 @@ bind_text_of_file(struct load *l, const char *text, size_t len, struct err *err)
         .file = l->file,
         .secrets = l->secrets,
         .skip_secrets = l->in->client_only,
+        .keys = l->in->keys,
         .config = l->config,
         .marks = l->marks,
     };

@@ -28,6 +28,7 @@ struct config_input {
     /* The caller only talks to a running agent: source and sinks may be missing, and a secret that
      * is a reference is not resolved (its field is NULL). */
     bool client_only;
+    bool keys; /* with client_only: the keys of the spool are resolved all the same */
     const struct secret_source *secrets; /* NULL: secret_system */
 };
 

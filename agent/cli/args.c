@@ -64,6 +64,21 @@ bad_value(const struct args *a, const struct arg_option *o, const char *value, c
     return false;
 }
 
+static bool
+add_to_list(const struct args *a, const struct arg_option *o, const char *value, struct err *err)
+{
+    struct arg_list *list = o->out;
+    if (value[0] == '\0') {
+        return bad_value(a, o, value, "a value", err);
+    }
+    if (list->len == ARG_LIST_MAX) {
+        return err_set(err, ERR_CONFIG, "%s: --%s is given more than %d times", a->command->name,
+            o->name, ARG_LIST_MAX);
+    }
+    list->items[list->len++] = value;
+    return true;
+}
+
 /* Takes the value in; for ARG_DSN the word in argv is overwritten as soon as it was copied. */
 static bool
 store_value(const struct args *a, const struct arg_option *o, char *value, struct err *err)
@@ -97,6 +112,8 @@ store_value(const struct args *a, const struct arg_option *o, char *value, struc
                bad_value(a, o, value, "an LSN such as 16/B374D848", err);
     case ARG_U32:
         return parse_u32(value, o->out) || bad_value(a, o, value, "a whole number", err);
+    case ARG_LIST:
+        return add_to_list(a, o, value, err);
     }
     return err_set(err, ERR_FATAL, "option --%s has no type", o->name);
 }

@@ -22,6 +22,13 @@ enum arg_type {
     ARG_DURATION, /* int64_t *, microseconds */
     ARG_LSN,      /* uint64_t * */
     ARG_U32,      /* uint32_t * */
+    ARG_LIST,     /* struct arg_list *: may be given several times */
+};
+
+#define ARG_LIST_MAX 64
+struct arg_list {
+    const char *items[ARG_LIST_MAX];
+    size_t len;
 };
 
 struct arg_option {

@@ -9,6 +9,15 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/json_writer.h"
+#include "agent/cli/column_mask.h"
+
+#define MASKED "***"
+
+/* What one row is written with. */
+struct row_style {
+    struct column_mask *mask; /* NULL: none */
+    bool opaque;              /* a value was shown as hexadecimal digits */
+};
 
 enum type_oid {
     TYPE_BOOL = 16,
@@ -140,7 +149,7 @@ write_known(struct json_writer *w, uint32_t type, struct slice s)
 }
 
 static void
-write_value(struct json_writer *w, uint32_t type, const struct value *v, bool *opaque)
+write_value(struct json_writer *w, uint32_t type, const struct value *v, struct row_style *style)
 {
     switch (v->status) {
     case VALUE_TEXT:
@@ -148,7 +157,7 @@ write_value(struct json_writer *w, uint32_t type, const struct value *v, bool *o
         return;
     case VALUE_BINARY:
         if (!write_known(w, type, v->bytes)) {
-            *opaque = true;
+            style->opaque = true;
             write_hex(w, v->bytes);
         }
         return;
@@ -161,7 +170,7 @@ write_value(struct json_writer *w, uint32_t type, const struct value *v, bool *o
 
 static void
 write_tuple(struct json_writer *w, const char *key, const struct relation *r, const struct tuple *t,
-    bool only_key, bool *opaque)
+    bool only_key, struct row_style *style)
 {
     if (t->len == 0) {
         return;
@@ -172,7 +181,11 @@ write_tuple(struct json_writer *w, const char *key, const struct relation *r, co
         bool shown = t->values[i].status != VALUE_UNCHANGED && (!only_key || r->columns[i].key);
         if (shown) {
             json_key(w, r->columns[i].name);
-            write_value(w, r->columns[i].type_oid, &t->values[i], opaque);
+            if (style->mask && column_mask_hides(style->mask, r, &r->columns[i])) {
+                json_string(w, MASKED);
+            } else {
+                write_value(w, r->columns[i].type_oid, &t->values[i], style);
+            }
         }
     }
     json_object_end(w);
@@ -207,15 +220,15 @@ write_table_name(struct json_writer *w, const struct relation *r)
 }
 
 static void
-write_row(struct json_writer *w, const struct change *c)
+write_row(struct json_writer *w, const struct change *c, struct column_mask *mask)
 {
-    bool opaque = false;
+    struct row_style style = {.mask = mask};
     json_key(w, "table");
     write_table_name(w, c->relation);
-    write_tuple(w, "old", c->relation, &c->old, c->old_kind == OLD_KEY, &opaque);
-    write_tuple(w, "new", c->relation, &c->new, false, &opaque);
+    write_tuple(w, "old", c->relation, &c->old, c->old_kind == OLD_KEY, &style);
+    write_tuple(w, "new", c->relation, &c->new, false, &style);
     write_unchanged(w, c->relation, &c->new);
-    if (opaque) {
+    if (style.opaque) {
         json_kv_bool(w, "binary", true);
     }
 }
@@ -235,6 +248,12 @@ write_truncate(struct json_writer *w, const struct change *c)
 
 void
 change_json_write(struct buf *out, const struct change *c)
+{
+    change_json_write_masked(out, c, NULL);
+}
+
+void
+change_json_write_masked(struct buf *out, const struct change *c, struct column_mask *mask)
 {
     struct json_writer w;
     char text[POSITION_SIZE], iso[CLOCK_ISO_SIZE];
@@ -258,7 +277,7 @@ change_json_write(struct buf *out, const struct change *c)
     case CHANGE_INSERT:
     case CHANGE_UPDATE:
     case CHANGE_DELETE:
-        write_row(&w, c);
+        write_row(&w, c, mask);
         break;
     case CHANGE_TRUNCATE:
         write_truncate(&w, c);

@@ -15,6 +15,10 @@
 #include "agent/base/buf.h"
 #include "agent/change/change.h"
 
+struct column_mask;
+
 void change_json_write(struct buf *out, const struct change *c);
+/* Values of masked columns, NULL too, are shown as "***". */
+void change_json_write_masked(struct buf *out, const struct change *c, struct column_mask *mask);
 
 #endif

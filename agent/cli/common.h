@@ -60,6 +60,8 @@ void common_help_file(FILE *to);
  * missing. */
 bool common_load(
     const struct common_args *c, bool client_only, struct config **out, struct err *err) must_use;
+/* As with client_only, but the keys of the spool must be there if they are configured. */
+bool common_load_keys(const struct common_args *c, struct config **out, struct err *err) must_use;
 /* Frees and wipes the connection strings. */
 void common_done(struct common_args *c);
 

@@ -383,7 +383,9 @@ tick(struct agent *a, struct err *err)
     if (a->phase == PHASE_SNAPSHOT && copied && !take_event(a, EVENT_COPIED, err)) {
         return false;
     }
-    if (!look_at_lag(a, err)) {
+    if (!look_at_lag(a, err) ||
+        !durable_note_keep(
+            &a->durable_note, a->store, a->spool, clock_mono_us(a->clock), false, err)) {
         return false;
     }
     FAILPOINT("agent.tick");
@@ -473,6 +475,11 @@ agent_run(struct agent *a, enum agent_until until, uint64_t until_lsn, struct er
     }
     stop_request(&a->stop);
     agent_join_jobs(a);
+    struct err ignored = ERR_INIT;
+    if (!durable_note_keep(
+            &a->durable_note, a->store, a->spool, clock_mono_us(a->clock), true, &ignored)) {
+        log_err(LOG_WARN, STAGE, &ignored);
+    }
     if (!ok && err->class == ERR_CANCELLED) {
         err_clear(err);
         ok = true;

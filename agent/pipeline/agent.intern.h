@@ -21,6 +21,7 @@
 #include "agent/pipeline/copy_job.h"
 #include "agent/pipeline/cutover.h"
 #include "agent/pipeline/deliver.h"
+#include "agent/pipeline/durable_note.h"
 #include "agent/pipeline/packer.h"
 #include "agent/pipeline/probe.h"
 #include "agent/pipeline/room.h"
@@ -45,6 +46,8 @@ struct agent {
     bool defer_firing;
     uint64_t
         catchup_goal; /* where the source's log ended when catching up began; 0: not seen yet */
+
+    struct durable_note durable_note;
 
     pthread_mutex_t lock;
     _Atomic enum phase phase; /* written with the lock held, read without */

@@ -107,12 +107,12 @@ static bool
 read_file(const struct directory_options *o, int fd, const char *path, bool newest,
     struct segment *seg, struct err *err)
 {
-    struct codec codec;
+    struct codec codec = {0};
     int rc = o->fs->size(o->fs, fd, &seg->size);
     if (rc < 0) {
         return segment_io(err, rc, "size of spool segment", path);
     }
-    if (!codec_open(&codec, o->keys, &seg->header, path, err)) {
+    if (!o->trusting && !codec_open(&codec, o->keys, &seg->header, path, err)) {
         return false;
     }
     bool ok = newest || read_sealed(o, fd, path, seg, &codec, err);
@@ -141,6 +141,9 @@ read_one(const struct directory_options *o, uint64_t number, bool newest, struct
     }
     bool ok = segment_read_header(o->fs, fd, path, number, &seg->header, err);
     ok = ok && read_file(o, fd, path, newest, seg, err);
+    if (!ok && seg->size == 0) {
+        seg->header = (struct segment_header){0};
+    }
     (void)o->fs->close(o->fs, fd);
     if (ok && o->feed_id != 0 && seg->header.feed_id != o->feed_id) {
         (void)err_set(err, ERR_CONFIG,
@@ -187,6 +190,11 @@ read_all(const struct directory_options *o, const struct listing *l, struct dire
         struct segment *seg = &out->segments[out->count];
         bool gone;
         if (!read_one(o, l->numbers[i], i + 1 == l->count, seg, &gone, err)) {
+            struct err seam = ERR_INIT;
+            if (o->salvage && seg->size > 0 &&
+                (out->count == 0 || check_chain(o, seg - 1, seg, &seam))) {
+                out->count++;
+            }
             return false;
         }
         if (gone) {
@@ -220,6 +228,20 @@ directory_read(const struct directory_options *o, struct directory *out, struct 
     x_free(l.numbers);
     x_free(l.tmps);
     return ok;
+}
+
+bool
+directory_segment(const struct directory_options *o, uint64_t number, bool newest,
+    struct segment *seg, bool *gone, struct err *err)
+{
+    return read_one(o, number, newest, seg, gone, err);
+}
+
+bool
+directory_seam(const struct directory_options *o, const struct segment *before,
+    const struct segment *seg, struct err *err)
+{
+    return check_chain(o, before, seg, err);
 }
 
 void

@@ -22,9 +22,12 @@ struct directory {
 struct directory_options {
     const struct fs *fs;
     const char *path;
-    uint64_t feed_id;            /* 0: any */
-    bool live;                   /* a writer may be at work: segments may vanish from the front */
-    bool clean;                  /* remove segments that were never finished (.tmp) */
+    uint64_t feed_id; /* 0: any */
+    bool live;        /* a writer may be at work: segments may vanish from the front */
+    bool salvage;     /* on damage `out` holds what stands in front of it; when a footer is what is
+                         wrong, its segment is the last one, as if it were the newest */
+    bool trusting;    /* macs are not checked, and no keys are needed */
+    bool clean;       /* remove segments that were never finished (.tmp) */
     const struct key_ring *keys; /* of encrypted files; may be NULL */
 };
 
@@ -33,6 +36,15 @@ struct directory_options {
 bool directory_read(
     const struct directory_options *o, struct directory *out, struct err *err) must_use;
 void directory_done(struct directory *d);
+
+/* The parts of directory_read, for tools that go on behind a damaged segment. *gone: there is no
+ * such file (live alone). `seg` has a right header and size when its footer is what is wrong, else
+ * it is all zero. */
+bool directory_segment(const struct directory_options *o, uint64_t number, bool newest,
+    struct segment *seg, bool *gone, struct err *err) must_use;
+/* Does `seg` continue `before`? */
+bool directory_seam(const struct directory_options *o, const struct segment *before,
+    const struct segment *seg, struct err *err) must_use;
 
 /* Makes `path` and what is missing above it, durably. */
 bool directory_make(const struct fs *fs, const char *path, struct err *err) must_use;

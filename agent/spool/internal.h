@@ -32,7 +32,8 @@ struct spool {
     uint32_t block_size;
     int64_t keep_us;
     uint64_t keep_size;
-    bool read_only;
+    bool read_only, salvage;
+    struct err damage; /* salvage: what stands behind the end; class ERR_NONE: nothing */
     const struct key_ring *keys; /* or NULL */
     int lock_fd;                 /* of the lock file, -1: none */
 
@@ -116,5 +117,8 @@ void reader_wake_all(struct spool *s);
 uint64_t reader_lowest_segment(const struct spool *s);
 /* Is an open reader in this segment, or in the one before it? Under the lock. */
 bool reader_near(const struct spool *s, uint64_t number);
+
+/* `err` comes from opening; true when the spool shall be used up to there. */
+bool spool_salvage(struct spool *s, const struct err *err);
 
 #endif

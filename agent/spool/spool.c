@@ -94,7 +94,15 @@ static bool
 follow_link(const struct link *link, void *arg, struct err *err)
 {
     struct recovery *r = arg;
-    return side_recover(r->s, &r->links, link, err);
+    if (!side_recover(r->s, &r->links, link, err)) {
+        /* Whoever reads up to the damage meets it in its place. */
+        bool skip = r->s->salvage && err->class == ERR_FATAL;
+        if (skip) {
+            err_clear(err);
+        }
+        return skip;
+    }
+    return true;
 }
 
 /* Cuts the torn tail, and makes durable what an earlier process may have left in the page cache. */
@@ -172,8 +180,11 @@ recover_newest(struct recovery *r, struct segment *seg, struct err *err)
         .arg = r,
     };
     r->links.segment = seg->header.number;
-    if (!codec_open(&s->codec, s->keys, &seg->header, path, err) ||
-        !replay_segment(&in, &found, err) || (!s->read_only && !repair(s, path, &found, err))) {
+    if (!codec_open(&s->codec, s->keys, &seg->header, path, err)) {
+        return false;
+    }
+    bool ok = replay_segment(&in, &found, err);
+    if (!(ok || spool_salvage(s, err)) || (!s->read_only && !repair(s, path, &found, err))) {
         return false;
     }
     adopt(s, seg, &found);
@@ -215,6 +226,7 @@ load(struct spool *s, const struct spool_options *o, struct err *err)
         .path = s->path,
         .feed_id = o->feed_id,
         .live = s->read_only,
+        .salvage = s->salvage,
         .clean = !s->read_only,
         .keys = s->keys,
     };
@@ -222,7 +234,7 @@ load(struct spool *s, const struct spool_options *o, struct err *err)
         return false;
     }
     struct recovery r = {.s = s};
-    bool ok = directory_read(&in, &dir, err);
+    bool ok = directory_read(&in, &dir, err) || spool_salvage(s, err);
     if (ok && dir.count > 0) {
         struct segment *newest = &dir.segments[dir.count - 1];
         s->feed_id = newest->header.feed_id;
@@ -258,6 +270,7 @@ new_spool(const struct spool_options *o)
     s->keep_us = o->keep_us;
     s->keep_size = o->keep_size;
     s->read_only = o->read_only;
+    s->salvage = o->read_only && o->salvage;
     s->keys = o->keys;
     s->fd = s->lock_fd = -1;
     s->lock = x_malloc(sizeof(*s->lock));

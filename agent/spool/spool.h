@@ -41,6 +41,8 @@ struct spool_options {
     int64_t keep_us;       /* segments that every sink has stay so long; 0: they go at once */
     uint64_t keep_size;    /* bytes of such segments at most; 0: no limit */
     bool read_only;        /* offline tools: nothing is repaired or written */
+    bool salvage; /* with read_only: a damaged spool is opened up to the damaged place, which
+                     spool_damage() tells */
     const struct key_ring *keys; /* what is written is encrypted with the current one; borrowed
                                     until spool_close. NULL: nothing is. A segment with a key that
                                     is not here is refused with ERR_CONFIG */
@@ -50,6 +52,13 @@ struct spool_options {
 
 bool spool_open(const struct spool_options *o, struct spool **out, struct err *err) must_use;
 void spool_close(struct spool *s); /* accepts NULL; all readers must be closed before */
+
+/* Of a spool opened with `salvage`: what was found wrong behind the part that can be read, NULL:
+ * nothing. */
+const struct err *spool_damage(const struct spool *s);
+/* Of a spool opened for reading alone: takes in what another process has appended since; readers
+ * see it from here on. One thread, which is also that of the readers. ERR_FATAL: damaged. */
+bool spool_refresh(struct spool *s, struct err *err) must_use;
 
 /* --- writer ---------- */
 

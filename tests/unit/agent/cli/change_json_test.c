@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "agent/cli/change_json.h"
+#include "agent/cli/column_mask.h"
 
 static struct buf text;
 static struct column columns[3] = {
@@ -43,6 +44,31 @@ end(void **state)
     (void)state;
     buf_done(&text);
     return 0;
+}
+
+static void
+masked_values_are_hidden_in_old_and_new_whatever_they_are(void **state)
+{
+    (void)state;
+    struct value old[3] = {{VALUE_TEXT, slice_str("secret1")}, {VALUE_NULL}, {VALUE_NULL}};
+    struct value new[3] = {
+        {VALUE_TEXT, slice_str("secret2")}, {VALUE_NULL}, {VALUE_BINARY, slice_str("secret3")}};
+    struct change c = {.kind = CHANGE_UPDATE,
+        .position = {0x1A2B3C8, 2},
+        .relation = &relation,
+        .old_kind = OLD_KEY,
+        .old = {3, old},
+        .new = {3, new}};
+    struct column_mask mask = {.len = 0};
+    struct err err = ERR_INIT;
+    assert_true(column_mask_add(&mask, "id", &err));
+    assert_true(column_mask_add(&mask, "public.t.note", &err));
+    assert_true(column_mask_add(&mask, "*.t.blob", &err));
+    buf_reset(&text);
+    change_json_write_masked(&text, &c, &mask);
+    assert_string_equal(buf_cstr(&text),
+        "{\"kind\":\"update\",\"position\":\"0/1A2B3C8\",\"ordinal\":2,\"table\":\"public.t\","
+        "\"old\":{\"id\":\"***\"},\"new\":{\"id\":\"***\",\"note\":\"***\",\"blob\":\"***\"}}");
 }
 
 static void
@@ -141,6 +167,7 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
     const struct CMUnitTest tests[] = {
+        T(masked_values_are_hidden_in_old_and_new_whatever_they_are),
         T(update_shows_old_key_new_row_and_what_is_unchanged),
         T(binary_values_of_known_types_are_readable),
         T(binary_value_of_the_wrong_length_is_shown_as_bytes),
