@@ -169,9 +169,9 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIB)
 	@$(CC) -fsanitize=fuzzer $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 .PHONY: fuzz-bins fuzz fuzz-short
 fuzz-bins: $(FUZZ_BIN)
-fuzz: ## fuzzes each target for SECONDS=60, finds are kept in build/fuzz
+fuzz: ## fuzzes each target for TIME=60 seconds, finds are kept in build/fuzz
 	@$(AGAIN) $(FUZZ_BUILD) fuzz-bins
-	@tests/lib/run_fuzz.sh build/fuzz $(or $(SECONDS),60)
+	@tests/lib/run_fuzz.sh build/fuzz $(or $(TIME),60)
 fuzz-short: ## replays the corpora and fuzzes each target for 5 seconds
 	@$(AGAIN) $(FUZZ_BUILD) fuzz-bins
 	@tests/lib/run_fuzz.sh build/fuzz 5

@@ -41,6 +41,11 @@ write_budget(struct buf *out, const struct agent_status *s)
 {
     const struct budget *b = &s->room.budget;
     char limit[FORMAT_SIZE], left[FORMAT_SIZE];
+    if (s->spool.packed_segments > 0) {
+        label(out, "");
+        buf_printf(out, "%" PRIu64 " segments compressed, %s smaller\n", s->spool.packed_segments,
+            format_bytes(s->spool.saved_bytes, limit));
+    }
     if (s->spool.kept_bytes > 0) {
         label(out, "");
         buf_printf(out, "%s of it every sink has\n", format_bytes(s->spool.kept_bytes, limit));
@@ -101,6 +106,10 @@ write_spool(struct buf *out, const struct agent_status *s)
     buf_printf(out, "%s in %" PRIu32 " segment%s, durable up to %s",
         format_bytes(s->spool.bytes, a), s->spool.segments, s->spool.segments == 1 ? "" : "s",
         format_lsn(s->spool.durable, b));
+    if (s->spool.sides > 0) {
+        buf_printf(out, ", %s of it in %" PRIu32 " side file%s",
+            format_bytes(s->spool.side_bytes, a), s->spool.sides, s->spool.sides == 1 ? "" : "s");
+    }
     if (s->spool_oldest_unread_seconds >= 1) {
         buf_printf(out, ", oldest unread %s old",
             format_duration((int64_t)(s->spool_oldest_unread_seconds * 1e6), a));

@@ -86,6 +86,10 @@ write_spool(struct json_writer *w, const struct agent_status *s)
     json_kv_double(w, "oldest_unread_seconds", s->spool_oldest_unread_seconds);
     json_kv_u64(w, "records", s->spool.records);
     json_kv_u64(w, "kept_bytes", s->spool.kept_bytes);
+    json_kv_u64(w, "side_files", s->spool.sides);
+    json_kv_u64(w, "side_bytes", s->spool.side_bytes);
+    json_kv_u64(w, "packed_segments", s->spool.packed_segments);
+    json_kv_u64(w, "saved_bytes", s->spool.saved_bytes);
     write_budget(w, &s->room);
     json_object_end(w);
 }

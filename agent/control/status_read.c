@@ -159,6 +159,10 @@ status_read(const json_t *root, const struct status_time *now, struct agent_stat
     out->spool.appended = get_lsn(spool, "appended_position");
     out->spool.oldest = get_lsn(spool, "oldest_position");
     out->spool.kept_bytes = get_u64(spool, "kept_bytes");
+    out->spool.sides = get_u32(spool, "side_files");
+    out->spool.side_bytes = get_u64(spool, "side_bytes");
+    out->spool.packed_segments = get_u64(spool, "packed_segments");
+    out->spool.saved_bytes = get_u64(spool, "saved_bytes");
     read_budget(spool, &out->room);
     out->spool_oldest_unread_seconds =
         json_number_value(json_object_get(spool, "oldest_unread_seconds"));

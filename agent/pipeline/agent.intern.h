@@ -37,7 +37,7 @@ struct agent {
 
     struct store *store;
     struct spool *spool;
-    struct room *room; /* of the spool */
+    struct room *room;     /* of the spool */
     struct key_ring *keys; /* of everything on the disk that holds rows */
     struct snapshot *snapshot;
     struct anchor anchor;   /* of the set-up, until the copy job takes it */

@@ -84,16 +84,27 @@ give_way(struct intake *i, bool full, struct err *err)
     return retire(i, err);
 }
 
+/* When every sink has every transaction that is complete, waiting for them does not help. */
+static void
+explain(struct intake *i)
+{
+    if (i->o.retire_below(i->o.arg) < spool_appended(i->o.spool)) {
+        return;
+    }
+    (void)err_hint(&i->blocked_by,
+        "%s: raise spool.max_size, or free space on its disk; the source's WAL grows meanwhile",
+        i->begun
+            ? "the transaction that is being received does not fit into the spool"
+            : "the sinks have all there is; what is left belongs to transactions that are still "
+              "open at the source, or to others on the disk");
+}
+
 /* No room: keep the connection alive, give way to the sinks, to try again later. */
 static bool
 make_room(struct intake *i, enum intake_next *next, struct err *err)
 {
     i->blocked_by = *err;
-    if (i->begun && i->o.retire_below(i->o.arg) >= spool_appended(i->o.spool)) {
-        (void)err_hint(&i->blocked_by,
-            "the transaction that is being received does not fit into the spool: raise "
-            "spool.max_size, or free space on its disk");
-    }
+    explain(i);
     err_clear(err);
     *next = INTAKE_BLOCKED;
     return give_way(i, true, err) && sync_and_confirm(i, true, err);
@@ -109,6 +120,7 @@ stay_paused(struct intake *i, enum intake_next *next, struct err *err)
         return false;
     }
     room_reason(i->o.room, &i->blocked_by);
+    explain(i);
     return true;
 }
 
@@ -162,6 +174,7 @@ append_held(struct intake *i, enum intake_next *next, struct err *err)
     if (i->o.room) {
         i->pausing = room_took(i->o.room, i->held.payload.len + RECORD_COST) == BUDGET_PAUSE;
         if (room_crowded(i->o.room)) {
+            *next = INTAKE_MORE;
             i->retired_us = 0;
             return retire(i, err);
         }

@@ -2,12 +2,11 @@
  *
  * The struct behind spool.h, shared by spool.c, writer.c and reader.c.
  *
- * Locking: `lock` guards segments, count, cap, bytes, retired_to, readers,
- * each reader's `number`, and `index`.
- * Only the writer's thread changes segments, count and cap, so it alone may read them without the
- * lock; but for header, size and kept_as_is of sealed segments in front of the newest, which the
- * packing thread changes. The atomics are for callers that want one number. Everything below
- * "writer" belongs to the writer's thread.
+ * Locking: `lock` guards segments, count, cap, bytes, retired_to, readers, each reader's `number`,
+ * and `index`. Only the writer's thread changes segments, count and cap, so it alone may read them
+ * without the lock; but for header, size and kept_as_is of sealed segments in front of the newest,
+ * which the packing thread changes. The atomics are for callers that want one number. Everything
+ * below "writer" belongs to the writer's thread.
  */
 #ifndef TG_SPOOL_INTERNAL_H
 #define TG_SPOOL_INTERNAL_H
@@ -33,7 +32,7 @@ struct spool {
     int64_t keep_us;
     uint64_t keep_size;
     bool read_only, salvage;
-    struct err damage; /* salvage: what stands behind the end; class ERR_NONE: nothing */
+    struct err damage;           /* salvage: what stands behind the end; class ERR_NONE: nothing */
     const struct key_ring *keys; /* or NULL */
     int lock_fd;                 /* of the lock file, -1: none */
 
@@ -41,8 +40,8 @@ struct spool {
     struct segment *segments; /* in order of the log */
     size_t count, cap;
     _Atomic uint64_t bytes; /* of all segments and side files */
-    uint64_t packed, saved; /* segments packed by this process, bytes that they lost by it */
     uint64_t retired_to;    /* position that the last spool_retire was given */
+    uint64_t packed, saved; /* segments packed by this process, bytes that they lost by it */
     struct spool_reader *readers;
     struct index index; /* of the newest segment's blocks; for the writer to change */
 

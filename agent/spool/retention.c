@@ -21,10 +21,15 @@ passed(const struct spool *s, uint64_t position)
     return reader - first < n ? (size_t)(reader - first) : n;
 }
 
+/* Of the first n segments, with the side files that are linked from them. */
 static uint64_t
 bytes_of(const struct spool *s, size_t n)
 {
-    uint64_t bytes = 0;
+    if (n == 0) {
+        return 0;
+    }
+    uint64_t first = s->segments[0].header.number;
+    uint64_t bytes = side_before(s, first + n) - side_before(s, first);
     for (size_t i = 0; i < n; i++) {
         bytes += s->segments[i].size;
     }
@@ -57,7 +62,8 @@ retention_lets_go(struct spool *s, uint64_t position)
         return true;
     }
     if (s->release > 0) {
-        s->release -= first->size < s->release ? first->size : s->release;
+        uint64_t bytes = bytes_of(s, 1);
+        s->release -= bytes < s->release ? bytes : s->release;
         return true;
     }
     return s->keep_size != 0 && bytes_of(s, n) > s->keep_size;

@@ -104,6 +104,9 @@ side_retire(struct spool *s, struct err *err)
             side_path(s->path, file->segment, file->serial, path, err) && remove_file(s, path, err);
         FAILPOINT("spool.side.retired");
     }
+    if (n == 0) {
+        return true;
+    }
     pthread_mutex_lock(s->lock);
     for (size_t i = 0; i < n; i++) {
         s->bytes -= set->files[i].bytes;

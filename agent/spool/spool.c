@@ -433,9 +433,9 @@ spool_stats(const struct spool *s, struct spool_stats *out)
     };
     pthread_mutex_lock(s->lock);
     out->bytes = s->bytes;
+    out->kept_bytes = retention_kept(s);
     out->sides = (uint32_t)s->sides.count + s->sides.open_count;
     out->side_bytes = s->sides.bytes;
-    out->kept_bytes = retention_kept(s);
     out->segments = (uint32_t)s->count;
     out->packed_segments = s->packed;
     out->saved_bytes = s->saved;

@@ -104,7 +104,7 @@ bool spool_set_start(struct spool *s, uint64_t position, struct err *err) must_u
 
 struct spool_stats {
     uint64_t bytes;      /* on disk, all segments and side files */
-    uint64_t kept_bytes; /* of them, those that every sink has (as of the last spool_retire) */
+    uint64_t kept_bytes; /* of them, what every sink has (as of the last spool_retire) */
     uint32_t segments;
     uint32_t sides;             /* side files, of transactions that are still open too */
     uint64_t side_bytes;        /* in them */

@@ -29,6 +29,9 @@
 #define BUSY_MS        10000
 #define LOCK_ATTEMPTS  40
 #define LOCK_PAUSE_US  50000
+#define DAMAGED_HINT                                                                               \
+    "state.db is damaged: restore it from a copy of the data directory, or run the cleanup "       \
+    "command and start the migration anew"
 
 static const char schema_sql[] = "CREATE TABLE schema_version (version INTEGER NOT NULL);"
                                  "INSERT INTO schema_version VALUES (1);"
@@ -83,8 +86,7 @@ store_sqlite_error(struct store *s, const char *what, struct err *err)
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         err_set(err, ERR_FATAL, "state database: %s: %s", what, text);
-        return err_hint(err, "state.db is damaged: restore it from a copy of the data directory, "
-                             "or run the cleanup command and start the migration anew");
+        return err_hint(err, DAMAGED_HINT);
     default:
         return err_set(err, ERR_FATAL, "state database: %s: %s", what, text);
     }
@@ -218,6 +220,36 @@ query_number(struct store *s, const char *sql, int64_t *out, bool *found, struct
     return ok;
 }
 
+/* The file is small, so all of it is looked at before anything rests on it; and nothing in it may
+ * do more than hold rows. */
+static bool
+check_intact(struct store *s, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool ok = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &stmt, NULL) == SQLITE_OK &&
+              sqlite3_step(stmt) == SQLITE_ROW;
+    const unsigned char *found = ok ? sqlite3_column_text(stmt, 0) : NULL;
+    if (!ok) {
+        store_sqlite_error(s, "check", err);
+    } else if (found == NULL || strcmp((const char *)found, "ok") != 0) {
+        ok = err_set(err, ERR_FATAL, "state database is damaged: %s",
+            found == NULL ? "it cannot be checked" : (const char *)found);
+        err_hint(err, DAMAGED_HINT);
+    }
+    sqlite3_finalize(stmt);
+    int64_t strange;
+    bool counted;
+    ok = ok &&
+         query_number(s, "SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')",
+             &strange, &counted, err);
+    if (ok && strange > 0) {
+        ok = err_set(err, ERR_FATAL,
+            "state database has %lld triggers or views, it should have none", (long long)strange);
+        err_hint(err, DAMAGED_HINT);
+    }
+    return ok;
+}
+
 static bool
 prepare_schema(struct store *s, struct err *err)
 {
@@ -263,7 +295,8 @@ open_database(struct store *s, const char *dir, struct err *err)
     sqlite3_busy_timeout(s->db, BUSY_MS);
     if (!execute(s, "PRAGMA journal_mode = WAL", "switch to WAL", err) ||
         !execute(s, "PRAGMA synchronous = FULL", "switch to full sync", err) ||
-        !prepare_schema(s, err)) {
+        !execute(s, "PRAGMA trusted_schema = OFF", "trust no schema", err) ||
+        !check_intact(s, err) || !prepare_schema(s, err)) {
         return false;
     }
     for (int i = 0; i < STMT_COUNT; i++) {

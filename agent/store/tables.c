@@ -88,6 +88,11 @@ read_row(sqlite3_stmt *stmt, struct table_row *row, struct err *err)
         .rows = (uint64_t)sqlite3_column_int64(stmt, 6),
         .identity_changed = sqlite3_column_int(stmt, 7) != 0,
     };
+    int64_t oid = sqlite3_column_int64(stmt, 0);
+    if (oid < 0 || oid > UINT32_MAX) {
+        return err_set(
+            err, ERR_FATAL, "state database: %lld is not the oid of a table", (long long)oid);
+    }
     return read_name(stmt, 1, row->schema, sizeof row->schema, err) &&
            read_name(stmt, 2, row->name, sizeof row->name, err) &&
            read_state(stmt, 3, &row->state, err);

@@ -163,7 +163,7 @@ def filled(world, settings=None):
                          f"where aid % 40 = {batch}", world.db)
     until(lambda: unconfirmed(world) < 4096, 20, "the confirmation")
     assert agent.stop() == 0
-    assert len(segments(agent)) > 3
+    assert len(os.listdir(os.path.join(agent.dir, "spool"))) > 4
     return agent
 
 
@@ -175,7 +175,7 @@ def refusal(agent, path):
     except AssertionError:
         raise AssertionError(f"it runs on over a damaged spool:\n{agent.err()[-3000:]}")
     assert code == 1
-    found = re.findall(r"'([^']*\.seg)' is damaged at byte (\d+)", agent.err())
+    found = re.findall(r"'([^']*\.(?:seg|side))' is damaged at byte (\d+)", agent.err())
     assert found, agent.err()[-3000:]
     assert found[-1][0] == path, found
     return int(found[-1][1])
@@ -184,6 +184,7 @@ def refusal(agent, path):
 @pytest.mark.parametrize("kind", ["payload", "header of a block", "footer", "header of the file"])
 def test_bit_flipped_in_a_sealed_segment_is_refused_by_name(kind, world):
     agent = filled(world)
+    assert len(segments(agent)) > 3
     path = segments(agent)[-3]
     size = os.path.getsize(path)
     at = {"payload": size // 2, "footer": size - 100, "header of the file": 30}.get(kind)
@@ -197,6 +198,31 @@ def test_bit_flipped_in_a_sealed_segment_is_refused_by_name(kind, world):
     assert verify.returncode == 6 and os.path.basename(path) in verify.stdout + verify.stderr
     # The refusal has changed nothing: with the right bit all is well.
     flip(path, at)
+    agent.start()
+    finish(world, agent)
+
+
+@pytest.mark.parametrize("kind", ["payload", "header of a block", "header of the file", "cut off"])
+def test_bit_flipped_in_a_side_file_is_refused_by_name(kind, own_world):
+    """The changes of a transaction that came while it was open stand in a file of their own."""
+    world = own_world(source={"options": {"logical_decoding_work_mem": "64kB"}})
+    agent = filled(world)
+    where = os.path.join(agent.dir, "spool")
+    names = sorted(n for n in os.listdir(where) if n.endswith(".side"))
+    assert names, os.listdir(where)
+    path = os.path.join(where, names[len(names) // 2])
+    size = os.path.getsize(path)
+    with open(path, "rb") as f:
+        whole = f.read()
+    if kind == "cut off":
+        os.truncate(path, size - 10)
+    else:
+        flip(path, {"payload": size // 2, "header of the file": 30}.get(kind, whole.index(b"TGBK") + 20))
+    refusal(agent, path)
+    verify = agent.cmd("spool", "verify")
+    assert verify.returncode == 6 and os.path.basename(path) in verify.stdout + verify.stderr
+    with open(path, "wb") as f:
+        f.write(whole)
     agent.start()
     finish(world, agent)
 

@@ -103,7 +103,11 @@ a_pause_says_what_the_source_keeps(void **state)
             .retained_bytes = 5 << 20,
             .safe_bytes = 1 << 20,
             .error = "paused, because"},
-        .spool = {.kept_bytes = 4096},
+        .spool = {.kept_bytes = 4096,
+            .sides = 2,
+            .side_bytes = 2048,
+            .packed_segments = 3,
+            .saved_bytes = 1024},
         .room = {.budget = {.stage = BUDGET_PAUSE, .percent = 96, .limit = 1000, .left = 10},
             .seconds_left = -1}};
     const char *p = page(&s);
@@ -113,6 +117,8 @@ a_pause_says_what_the_source_keeps(void **state)
                               "after 1.0 MiB more"));
     assert_non_null(strstr(p, "96 % of 1000 B used, stage pause\n"));
     assert_non_null(strstr(p, "4.0 KiB of it every sink has"));
+    assert_non_null(strstr(p, "2.0 KiB of it in 2 side files"));
+    assert_non_null(strstr(p, "3 segments compressed, 1.0 KiB smaller"));
     s.source.safe_bytes = UINT64_MAX;
     assert_null(strstr(page(&s), "loses it"));
 }
