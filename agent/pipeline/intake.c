@@ -175,7 +175,7 @@ append_held(struct intake *i, enum intake_next *next, struct err *err)
         i->pausing = room_took(i->o.room, i->held.payload.len + RECORD_COST) == BUDGET_PAUSE;
         if (room_crowded(i->o.room)) {
             *next = INTAKE_MORE;
-            i->retired_us = 0;
+            i->retired_us = now_us(i) - RETIRE_EVERY_US;
             return retire(i, err);
         }
     }

@@ -102,10 +102,12 @@ index_open(const struct fs *fs, int fd, const char *path, const struct segment_h
 
     *out = (struct index){0};
     ok = ok && (why != NULL || index_read(fs, fd, f, codec, out, &why, &rc));
-    if (!ok) {
-        return segment_io(err, rc, "read spool segment", path);
+    if (ok && why == NULL) {
+        return true;
     }
-    return why == NULL || segment_damaged(err, path, seg.size - FOOTER_SIZE, why);
+    index_done(out);
+    return ok ? segment_damaged(err, path, seg.size - FOOTER_SIZE, why)
+              : segment_io(err, rc, "read spool segment", path);
 }
 
 /* The first entry whose position is at least `position`, the number of entries when there is none.

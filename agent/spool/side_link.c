@@ -98,6 +98,9 @@ side_retire(struct spool *s, struct err *err)
     while (n < set->count && set->files[n].segment < s->segments[0].header.number) {
         n++;
     }
+    if (n == 0) {
+        return true;
+    }
     for (size_t i = 0; ok && i < n; i++) {
         const struct side_file *file = &set->files[i];
         ok =

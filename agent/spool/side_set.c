@@ -241,6 +241,9 @@ static void
 sort_aborted(struct side *side)
 {
     size_t kept = 0;
+    if (side->aborted_count == 0) {
+        return;
+    }
     qsort(side->aborted, side->aborted_count, sizeof(*side->aborted), by_id);
     for (size_t i = 0; i < side->aborted_count; i++) {
         if (i == 0 || side->aborted[i] != side->aborted[kept - 1]) {

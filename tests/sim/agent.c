@@ -121,12 +121,21 @@ open_spool(struct world *w, struct err *err)
 static bool
 start_intake(struct world *w, struct err *err)
 {
+    struct room_options room = {.spool = w->spool,
+        .limits = {.max_size = w->spool_options.max_size,
+            .min_free = w->spool_options.min_free,
+            .warn_at = 50,
+            .compress_at = 60,
+            .pause_at = 80},
+        .clock = &w->clock.clock};
+    w->room = w->budgets ? room_new(&room) : NULL;
     struct intake_options o = {.source = upstream_ops(),
         .spool = w->spool,
         .sync_interval_us = 50000,
         .retry_max_us = 2000000,
         .retire_below = retire_below,
         .arg = w,
+        .room = w->room,
         .clock = &w->clock.clock};
     w->intake_open = w->intake_failed = false;
     w->intake_until_us = 0;
@@ -196,6 +205,8 @@ agent_stop(struct world *w, bool clean)
         w->targets[i].open = false;
     }
     intake_free(w->intake);
+    room_free(w->room);
+    w->room = NULL;
     spool_close(w->spool);
     key_ring_free(w->keys);
     w->keys = NULL;
@@ -299,7 +310,7 @@ agent_step_intake(struct world *w)
     }
     watch_spool(w);
     if (next == INTAKE_BLOCKED) {
-        w->seen[SEEN_BLOCKED]++;
+        w->seen[intake_paused(w->intake) ? SEEN_PAUSED_FOR_ROOM : SEEN_BLOCKED]++;
         world_trace(w, "intake: blocked: %s", intake_blocked_by(w->intake)->text);
         w->intake_until_us = world_now(w) + BLOCKED_PAUSE_US;
     } else if (next == INTAKE_SETTLED) {
@@ -419,7 +430,7 @@ agent_step_pack(struct world *w)
     if (!w->intake || world_stopped(w)) {
         return;
     }
-    if (!spool_pack_one(w->spool, 1, &did, &err)) {
+    if (!spool_pack_one(w->spool, 1, NULL, &did, &err)) {
         judge(w, "pack", &err);
     }
     w->seen[SEEN_PACKED] += did;

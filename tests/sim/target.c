@@ -55,16 +55,17 @@ static void
 take(struct target *t, size_t n)
 {
     n = n < t->queue_len ? n : t->queue_len;
+    if (n == 0) {
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         push(&t->states, &t->states_len, t->queue[i]);
     }
     t->queue_len -= n;
     memmove(t->queue, t->queue + n, t->queue_len * sizeof(*t->queue));
-    if (n > 0) {
-        struct target_state s = target_visible(t);
-        world_trace(t->w, "%s: shows %zu transactions, position %llX", t->name, s.count,
-            (unsigned long long)s.position);
-    }
+    struct target_state s = target_visible(t);
+    world_trace(t->w, "%s: shows %zu transactions, position %llX", t->name, s.count,
+        (unsigned long long)s.position);
 }
 
 static void

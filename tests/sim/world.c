@@ -139,6 +139,11 @@ make_disk(struct world *w)
         .block_size = 128U << rng_below(r, 6),
         .min_free = rng_one_in(r, 3) ? 4096 : 0};
     w->encrypts = rng_one_in(r, 3);
+    w->budgets = !rng_one_in(r, 3);
+    if (rng_one_in(r, 3)) {
+        w->spool_options.keep_us = 1 + rng_below(r, 30000000);
+        w->spool_options.keep_size = rng_one_in(r, 2) ? rng_below(r, 60000) : 0;
+    }
     if (rng_one_in(r, 3)) {
         w->spool_options.max_size = 96U * 1024 + rng_below(r, 64U * 1024);
     }
@@ -467,6 +472,7 @@ seen_name(enum seen what)
         [SEEN_CLEAN_END] = "clean ends",
         [SEEN_TAIL_LOST] = "lost tails",
         [SEEN_BLOCKED] = "waits for room",
+        [SEEN_PAUSED_FOR_ROOM] = "pauses before it is full",
         [SEEN_IO_ERROR] = "disk errors",
         [SEEN_RETIRED] = "retirements",
         [SEEN_SOURCE_CUT] = "source cuts",

@@ -20,6 +20,7 @@
 #include "agent/pipeline/delivery.h"
 #include "agent/pipeline/intake.h"
 #include "agent/pipeline/phase.h"
+#include "agent/pipeline/room.h"
 #include "tests/lib/fake_fs.h"
 #include "tests/sim/feed.h"
 #include "tests/sim/mutation.h"
@@ -94,6 +95,7 @@ enum seen {
     SEEN_CLEAN_END,
     SEEN_TAIL_LOST, /* the spool came back with less than it had taken */
     SEEN_BLOCKED,
+    SEEN_PAUSED_FOR_ROOM,
     SEEN_IO_ERROR,
     SEEN_RETIRED,
     SEEN_SOURCE_CUT,
@@ -137,6 +139,7 @@ struct world {
     struct plan plan;
     struct spool_options spool_options;
     bool encrypts;
+    bool budgets; /* capture pauses before the spool is full */
     unsigned key; /* which of the keys is written with */
     /* what the agent keeps in its state file */
     enum phase phase;
@@ -144,6 +147,7 @@ struct world {
     /* the agent's process */
     bool running;
     struct key_ring *keys;
+    struct room *room;
     struct spool *spool;
     struct intake *intake;
     bool intake_open, intake_failed;
