@@ -12,6 +12,12 @@ origin_name(const struct config *config, size_t sink, char *out, size_t cap)
     if (sink == 0) {
         snprintf(out, cap, "%s", config->source.slot);
     } else {
-        snprintf(out, cap, "%s_%s", config->source.slot, config->sinks[sink].name);
+        origin_name_later(config, sink, out, cap);
     }
+}
+
+void
+origin_name_later(const struct config *config, size_t sink, char *out, size_t cap)
+{
+    snprintf(out, cap, "%s_%s", config->source.slot, config->sinks[sink].name);
 }

@@ -13,6 +13,8 @@
 /* Replication origin of a sink: that of the first one is the slot's name, the others' have the
  * sink's name behind it. `out` always gets a string. */
 void origin_name(const struct config *config, size_t sink, char *out, size_t cap);
+/* That of a sink which joins a migration later, whatever its place in the configuration. */
+void origin_name_later(const struct config *config, size_t sink, char *out, size_t cap);
 #define ORIGIN_NAME_SIZE 160
 
 #endif

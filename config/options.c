@@ -335,9 +335,9 @@ const struct option option_table[] = {
         .flags = OPTION_REQUIRED,
         .doc =
             "Name of the sink, different from every other. Status, messages and commands use it. "
-            "Keep "
-            "the names and the order of the sinks for as long as the migration lives: the targets' "
-            "record of what they hold goes by them."},
+            "It stays the same for as long as the sink lives: its target's record of what it holds "
+            "goes by it. One that is taken out of the configuration is forgotten at the next "
+            "start, one that is added joins then; both at once is refused."},
     {.path = "sinks[].type",
         .type = OPTION_STRING,
         AT_SINK(type),
@@ -390,7 +390,9 @@ const struct option option_table[] = {
         .doc = "Where a sink begins that is added while the migration lives: `copy` with a copy "
                "of all tables, `spool` with the oldest change that the spool still holds, a "
                "position with the first transaction behind it. The latter two are for targets "
-               "that have the data already, as from a backup."},
+               "that have the data already, as from a backup; what is said here counts once, when "
+               "the sink joins. At the beginning of a migration every target gets a copy. A sink "
+               "of type null needs none: with `copy` it begins with what comes next."},
     {.path = "sinks[].on_error",
         .type = OPTION_WORD,
         AT_SINK(on_error),

@@ -42,7 +42,7 @@ open_state(struct cleanup *c, struct err *err)
     }
     enum phase phase;
     c->finished = cleanup_phase(c, &phase) && phase == PHASE_DONE;
-    return true;
+    return store_sinks(c->store, &c->sinks, &c->sinks_len, err);
 }
 
 bool
@@ -86,6 +86,7 @@ cleanup_free(struct cleanup *c)
         x_free(c->works[i].path);
     }
     x_free(c->works);
+    x_free(c->sinks);
     x_free(c);
 }
 

@@ -23,8 +23,10 @@ struct cleanup_work {
 
 struct cleanup {
     struct cleanup_options options;
-    struct store *store; /* NULL: there is no state */
-    bool finished;       /* the cutover is done */
+    struct store *store;    /* NULL: there is no state */
+    struct sink_row *sinks; /* as the state has them */
+    size_t sinks_len;
+    bool finished; /* the cutover is done */
     PGconn *source;
     PGconn *targets[CONFIG_SINKS_MAX];
     struct cleanup_work *works;

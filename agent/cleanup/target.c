@@ -28,6 +28,24 @@ yes(PGconn *conn, const char *what, const char *sql, const char *param, bool *ou
     return true;
 }
 
+/* As it was given when the sink came; without a state to know it from, by the configuration. */
+static void
+origin_of(const struct cleanup *c, size_t sink, char out[ORIGIN_NAME_SIZE])
+{
+    const char *name = c->options.config->sinks[sink].name;
+    for (size_t i = 0; i < c->sinks_len; i++) {
+        if (strcmp(c->sinks[i].name, name) == 0) {
+            snprintf(out, ORIGIN_NAME_SIZE, "%s", c->sinks[i].origin);
+            return;
+        }
+    }
+    if (c->sinks_len > 0) {
+        origin_name_later(c->options.config, sink, out, ORIGIN_NAME_SIZE);
+    } else {
+        origin_name(c->options.config, sink, out, ORIGIN_NAME_SIZE);
+    }
+}
+
 /* --- origin --------------------------------------------------------------------------------------
  */
 
@@ -54,7 +72,7 @@ static bool
 drop_origin(struct cleanup *c, const struct cleanup_work *w, struct err *err)
 {
     char name[ORIGIN_NAME_SIZE];
-    origin_name(c->options.config, w->sink, name, sizeof name);
+    origin_of(c, w->sink, name);
     PGconn *conn = c->targets[w->sink];
     bool ok = drop_origin_once(conn, name, err);
     for (int i = 1; !ok && err->class == ERR_RETRY && i < ORIGIN_ATTEMPTS; i++) {
@@ -96,7 +114,7 @@ enum { HELPERS_LEN = sizeof helpers / sizeof *helpers };
 static const char *
 key_of(struct cleanup *c, const struct helper *h, size_t sink, char origin[ORIGIN_NAME_SIZE])
 {
-    origin_name(c->options.config, sink, origin, ORIGIN_NAME_SIZE);
+    origin_of(c, sink, origin);
     return h->by_origin ? origin : c->options.config->name;
 }
 
@@ -213,7 +231,7 @@ look_target(struct cleanup *c, size_t sink, struct err *err)
         return false;
     }
     char name[ORIGIN_NAME_SIZE];
-    origin_name(c->options.config, sink, name, sizeof name);
+    origin_of(c, sink, name);
     bool there = false;
     if (!yes(c->targets[sink], "look for the replication origin", ORIGIN_EXISTS, name, &there,
             err)) {
@@ -227,9 +245,29 @@ look_target(struct cleanup *c, size_t sink, struct err *err)
     return look_schema(c, sink, err);
 }
 
+/* Removed from the configuration while no agent ran: how to reach it is not known any more. */
+static void
+name_unconfigured(struct cleanup *c)
+{
+    const struct config *config = c->options.config;
+    for (size_t i = 0; i < c->sinks_len; i++) {
+        bool configured = strcmp(c->sinks[i].type, "postgresql") != 0;
+        for (size_t k = 0; k < config->sinks_len && !configured; k++) {
+            configured = strcmp(config->sinks[k].name, c->sinks[i].name) == 0;
+        }
+        if (!configured) {
+            cleanup_add(c, CLEANUP_TARGET, NULL,
+                "sink '%s' is not configured any more: replication origin '%s' and schema "
+                "'tidegate' stay on its target",
+                c->sinks[i].name, c->sinks[i].origin);
+        }
+    }
+}
+
 bool
 cleanup_look_targets(struct cleanup *c, struct err *err)
 {
+    name_unconfigured(c);
     for (size_t i = 0; i < c->options.config->sinks_len; i++) {
         if (strcmp(c->options.config->sinks[i].type, "postgresql") == 0 &&
             !look_target(c, i, err)) {

@@ -47,7 +47,7 @@ read_progress(struct store *store, struct preflight_input *in, struct err *err)
     }
     x_free(stored);
     x_free(setup);
-    return ok;
+    return ok && store_sinks(store, &in->sinks, &in->sinks_len, err);
 }
 
 static bool
@@ -182,6 +182,7 @@ check(const struct config *config, bool json)
         args_print_error(&err);
     }
     preflight_report_done(&report);
+    x_free(in.sinks);
     return status;
 }
 

@@ -48,6 +48,7 @@ struct verify_args {
 struct live {
     struct client *client; /* NULL: no agent is streaming */
     struct stop *stop;
+    const char *sink; /* that is compared now */
     bool progress;
 };
 
@@ -55,7 +56,7 @@ static bool
 drain(void *arg, struct err *err)
 {
     struct live *l = arg;
-    struct wait_goal goal = {.position = true};
+    struct wait_goal goal = {.position = true, .sink = l->sink};
     bool no_agent = false;
     if (!client_mark(l->client, &goal.lsn, &no_agent, err)) {
         return false;
@@ -133,20 +134,59 @@ find_sink(const struct config *config, const char *name, struct err *err)
     return NULL;
 }
 
+/* What is compared: one sink that was named, or all that can be. */
+struct targets {
+    const struct sink_config *sinks[CONFIG_SINKS_MAX];
+    const char *names[CONFIG_SINKS_MAX];
+    struct verify_report reports[CONFIG_SINKS_MAX];
+    size_t len;
+};
+
+static bool
+find_targets(const struct config *config, const char *name, struct targets *out, struct err *err)
+{
+    const struct sink_config *first = find_sink(config, name, err);
+    if (!first) {
+        return false;
+    }
+    for (size_t i = 0; i < config->sinks_len; i++) {
+        const struct sink_config *k = &config->sinks[i];
+        if (name ? k == first : strcmp(k->type, "postgresql") == 0) {
+            out->names[out->len] = k->name;
+            out->sinks[out->len++] = k;
+        }
+    }
+    return true;
+}
+
 static int
-show(const struct verify_args *args, const struct verify_report *r)
+show(const struct verify_args *args, const struct targets *t)
 {
     struct buf out;
+    int status = EXIT_OK;
     buf_init(&out, TEXT_MAX);
-    if (args->json) {
-        verify_view_json(&out, r);
+    if (args->json && t->len > 1) {
+        verify_view_json_many(&out, t->names, t->reports, t->len);
         buf_u8(&out, '\n');
-    } else {
-        verify_view_text(&out, r, args->all);
+    } else if (args->json) {
+        verify_view_json(&out, &t->reports[0]);
+        buf_u8(&out, '\n');
+    }
+    for (size_t i = 0; i < t->len; i++) {
+        const struct verify_report *r = &t->reports[i];
+        if (!args->json && t->len > 1) {
+            buf_printf(&out, "%ssink '%s'\n", i ? "\n" : "", t->names[i]);
+        }
+        if (!args->json) {
+            verify_view_text(&out, r, args->all);
+        }
+        status = r->different > 0               ? EXIT_DIFFERENT
+                 : r->failed > 0 && status == 0 ? EXIT_FAILED
+                                                : status;
     }
     fputs(buf_cstr(&out), stdout);
     buf_done(&out);
-    return r->different > 0 ? EXIT_DIFFERENT : r->failed > 0 ? EXIT_FAILED : EXIT_OK;
+    return status;
 }
 
 static void
@@ -155,8 +195,33 @@ on_stop(void *arg)
     stop_request(arg);
 }
 
+static bool
+compare_one(const struct verify_args *args, const struct config *config, struct live *live,
+    struct targets *t, size_t i, struct err *err)
+{
+    live->sink = t->names[i];
+    struct verify_options o = {
+        .source_dsn = config->source.dsn,
+        .target_dsn = t->sinks[i]->dsn,
+        .filter = {.include = (const char *const *)config->tables.include.items,
+            .include_len = config->tables.include.len,
+            .exclude = (const char *const *)config->tables.exclude.items,
+            .exclude_len = config->tables.exclude.len},
+        .timeout_us = config->network.timeout_us,
+        .jobs = (int)(args->jobs > 0 ? args->jobs : config->copy.jobs),
+        .counts_only = args->counts_only,
+        .rounds = args->rounds,
+        .drain = live->client ? drain : NULL,
+        .each = show_progress,
+        .arg = live,
+        .stop = live->stop,
+    };
+    return verify_run(&o, &t->reports[i], err) ||
+           (t->len > 1 ? err_wrap(err, "sink '%s'", t->names[i]) : false);
+}
+
 static int
-compare(const struct verify_args *args, const struct config *config, const struct sink_config *sink,
+compare(const struct verify_args *args, const struct config *config, struct targets *t,
     struct stop *stop)
 {
     struct err err = ERR_INIT;
@@ -167,32 +232,19 @@ compare(const struct verify_args *args, const struct config *config, const struc
         args_print_error(&err);
         return EXIT_FAILED;
     }
-    struct verify_report report = {0};
     bool ok = find_agent(config, &live, &err);
-    struct verify_options o = {
-        .source_dsn = config->source.dsn,
-        .target_dsn = sink->dsn,
-        .filter = {.include = (const char *const *)config->tables.include.items,
-            .include_len = config->tables.include.len,
-            .exclude = (const char *const *)config->tables.exclude.items,
-            .exclude_len = config->tables.exclude.len},
-        .timeout_us = config->network.timeout_us,
-        .jobs = (int)(args->jobs > 0 ? args->jobs : config->copy.jobs),
-        .counts_only = args->counts_only,
-        .rounds = args->rounds,
-        .drain = live.client ? drain : NULL,
-        .each = show_progress,
-        .arg = &live,
-        .stop = stop,
-    };
-    ok = ok && verify_run(&o, &report, &err);
+    for (size_t i = 0; ok && i < t->len; i++) {
+        ok = compare_one(args, config, &live, t, i, &err);
+    }
     int status = EXIT_FAILED;
     if (ok) {
-        status = show(args, &report);
+        status = show(args, t);
     } else {
         args_print_error(&err);
     }
-    verify_report_done(&report);
+    for (size_t i = 0; i < t->len; i++) {
+        verify_report_done(&t->reports[i]);
+    }
     client_close(live.client);
     signals_end(&signals);
     return status;
@@ -203,9 +255,9 @@ run_with(const struct verify_args *args)
 {
     struct err err = ERR_INIT;
     struct config *config = NULL;
-    const struct sink_config *sink = NULL;
+    struct targets targets = {.len = 0};
     if (!common_load(&args->common, false, &config, &err) ||
-        !(sink = find_sink(config, args->sink, &err))) {
+        !find_targets(config, args->sink, &targets, &err)) {
         args_print_error(&err);
         config_free(config);
         return EXIT_USAGE;
@@ -213,7 +265,7 @@ run_with(const struct verify_args *args)
     struct stop stop;
     int status = EXIT_FAILED;
     if (stop_init(&stop)) {
-        status = compare(args, config, sink, &stop);
+        status = compare(args, config, &targets, &stop);
         stop_done(&stop);
     }
     config_free(config);
@@ -238,7 +290,7 @@ cmd_verify(int argc, char **argv)
         {.name = "sink",
             .type = ARG_TEXT,
             .value = "NAME",
-            .help = "the target to compare with (default: the first one)",
+            .help = "the target to compare with (default: each of them)",
             .out = &v.sink},
         {.name = "jobs",
             .letter = 'j',

@@ -61,31 +61,67 @@ write_side(struct json_writer *w, const char *key, const struct verify_side *s)
     json_object_end(w);
 }
 
+static bool
+all_equal(const struct verify_report *r)
+{
+    return r->different == 0 && r->failed == 0;
+}
+
+static void
+write_report(struct json_writer *w, const char *sink, const struct verify_report *r)
+{
+    json_object_begin(w);
+    if (sink) {
+        json_kv_string(w, "sink", sink);
+    }
+    json_kv_bool(w, "equal", all_equal(r));
+    json_kv_bool(w, "live", r->live);
+    json_kv_u64(w, "tables_equal", r->equal);
+    json_kv_u64(w, "tables_different", r->different);
+    json_kv_u64(w, "tables_failed", r->failed);
+    json_kv_u64(w, "tables_skipped", r->skipped);
+    json_key(w, "tables");
+    json_array_begin(w);
+    for (size_t i = 0; i < r->len; i++) {
+        const struct verify_table *t = &r->tables[i];
+        json_object_begin(w);
+        json_kv_string(w, "schema", t->schema);
+        json_kv_string(w, "name", t->name);
+        json_kv_string(w, "verdict", verify_verdict_name(t->verdict));
+        write_side(w, "source", &t->source);
+        write_side(w, "target", &t->target);
+        json_kv_u64(w, "rounds", t->rounds);
+        json_kv_string(w, "note", t->note[0] != '\0' ? t->note : NULL);
+        json_object_end(w);
+    }
+    json_array_end(w);
+    json_object_end(w);
+}
+
 void
 verify_view_json(struct buf *out, const struct verify_report *r)
 {
     struct json_writer w;
     json_init(&w, out);
+    write_report(&w, NULL, r);
+}
+
+void
+verify_view_json_many(
+    struct buf *out, const char *const *sinks, const struct verify_report *reports, size_t n)
+{
+    struct json_writer w;
+    bool equal = true;
+    for (size_t i = 0; i < n; i++) {
+        equal = equal && all_equal(&reports[i]);
+    }
+    json_init(&w, out);
     json_object_begin(&w);
-    json_kv_bool(&w, "equal", r->different == 0 && r->failed == 0);
-    json_kv_bool(&w, "live", r->live);
-    json_kv_u64(&w, "tables_equal", r->equal);
-    json_kv_u64(&w, "tables_different", r->different);
-    json_kv_u64(&w, "tables_failed", r->failed);
-    json_kv_u64(&w, "tables_skipped", r->skipped);
-    json_key(&w, "tables");
+    json_kv_bool(&w, "equal", equal);
+    json_key(&w, "sinks");
     json_array_begin(&w);
-    for (size_t i = 0; i < r->len; i++) {
-        const struct verify_table *t = &r->tables[i];
-        json_object_begin(&w);
-        json_kv_string(&w, "schema", t->schema);
-        json_kv_string(&w, "name", t->name);
-        json_kv_string(&w, "verdict", verify_verdict_name(t->verdict));
-        write_side(&w, "source", &t->source);
-        write_side(&w, "target", &t->target);
-        json_kv_u64(&w, "rounds", t->rounds);
-        json_kv_string(&w, "note", t->note[0] != '\0' ? t->note : NULL);
-        json_object_end(&w);
+    for (size_t i = 0; i < n; i++) {
+        write_report(&w, sinks[i], &reports[i]);
     }
     json_array_end(&w);
     json_object_end(&w);

@@ -11,5 +11,8 @@
 /* Lines for the tables that are not equal (with `all`: for all), and a summary. */
 void verify_view_text(struct buf *out, const struct verify_report *r, bool all);
 void verify_view_json(struct buf *out, const struct verify_report *r);
+/* Of several targets: {"equal": ..., "sinks": [...]}, each as above with its sink's name. */
+void verify_view_json_many(
+    struct buf *out, const char *const *sinks, const struct verify_report *reports, size_t n);
 
 #endif

@@ -6,14 +6,24 @@
 #include "agent/cli/wait_goal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "agent/base/parse.h"
 
+static bool
+counts(const struct wait_goal *g, const struct sink_status *k)
+{
+    return !g->sink || strcmp(g->sink, k->name) == 0;
+}
+
 static const struct sink_status *
-slowest(const struct agent_status *s)
+slowest(const struct wait_goal *g, const struct agent_status *s)
 {
     const struct sink_status *k = NULL;
     for (size_t i = 0; i < s->sinks_len; i++) {
+        if (!counts(g, &s->sinks[i])) {
+            continue;
+        }
         if (!k || s->sinks[i].durable_position < k->durable_position) {
             k = &s->sinks[i];
         }
@@ -30,13 +40,13 @@ wait_goal_step(const struct wait_goal *g, const struct agent_status *s, char *wh
             return WAIT_REACHED;
         }
     } else if (s->phase >= PHASE_CATCHUP) {
-        const struct sink_status *k = slowest(s);
+        const struct sink_status *k = slowest(g, s);
         if (k && k->durable_position >= g->lsn) {
             return WAIT_REACHED;
         }
     }
     for (size_t i = 0; i < s->sinks_len; i++) {
-        if (s->sinks[i].state == SINK_FAILED) {
+        if (counts(g, &s->sinks[i]) && s->sinks[i].state == SINK_FAILED) {
             snprintf(why, why_cap, "sink '%s' failed: %s", s->sinks[i].name, s->sinks[i].error);
             return WAIT_NEVER;
         }
@@ -53,7 +63,7 @@ wait_goal_describe(const struct wait_goal *g, const struct agent_status *s, char
         return;
     }
     char want[FORMAT_SIZE], have[FORMAT_SIZE];
-    const struct sink_status *k = slowest(s);
+    const struct sink_status *k = slowest(g, s);
     snprintf(out, cap, "phase %s, sink '%s' is durable up to %s, not yet %s", phase_name(s->phase),
         k ? k->name : "", format_lsn(k ? k->durable_position : 0, have), format_lsn(g->lsn, want));
 }

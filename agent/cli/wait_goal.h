@@ -12,7 +12,8 @@
 #include "agent/pipeline/status.h"
 
 struct wait_goal {
-    bool position; /* wait for `lsn` at every sink; else for `phase` or a later one */
+    bool position;    /* wait for `lsn` at every sink; else for `phase` or a later one */
+    const char *sink; /* NULL: every one; else that one alone counts */
     enum phase phase;
     uint64_t lsn;
 };

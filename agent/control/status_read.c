@@ -83,7 +83,7 @@ read_sink(const json_t *o, struct sink_status *k)
     get_text(o, "name", k->name, sizeof k->name);
     get_text(o, "type", k->type, sizeof k->type);
     static const enum sink_state states[] = {
-        SINK_WAITING, SINK_CONNECTING, SINK_RUNNING, SINK_PAUSED, SINK_FAILED};
+        SINK_WAITING, SINK_COPYING, SINK_CONNECTING, SINK_RUNNING, SINK_PAUSED, SINK_FAILED};
     const char *state = json_string_value(json_object_get(o, "state"));
     for (size_t i = 0; state && i < sizeof states / sizeof *states; i++) {
         if (strcmp(sink_state_name(states[i]), state) == 0) {

@@ -27,14 +27,25 @@ struct aim {
     uint64_t lsn;
 };
 
+static bool
+sinks_are_known(const struct config *config, struct err *err)
+{
+    for (size_t i = 0; i < config->sinks_len; i++) {
+        const struct sink_config *s = &config->sinks[i];
+        if (strcmp(s->type, "postgresql") != 0 && strcmp(s->type, "null") != 0) {
+            err_set(err, ERR_CONFIG, "sink '%s': a migration cannot have a sink of type %s",
+                s->name, s->type);
+            return err_hint(err, "the types are postgresql and null");
+        }
+    }
+    return config->sinks_len > 0 || err_set(err, ERR_CONFIG, "no sink is configured");
+}
+
 bool
 agent_new(
     const struct config *config, const struct clock *clock, struct agent **out, struct err *err)
 {
-    if (config->sinks_len != 1 || strcmp(config->sinks[0].type, "postgresql") != 0) {
-        err_set(err, ERR_CONFIG,
-            "a migration has exactly one sink, of type postgresql, in this version");
-        err_hint(err, "run one agent for each target, with different names");
+    if (!sinks_are_known(config, err)) {
         return false;
     }
     struct agent *a = x_zalloc(sizeof(*a));
@@ -52,6 +63,7 @@ agent_new(
         agent_free(a);
         return false;
     }
+    agent_lanes_init(a);
     *out = a;
     return true;
 }
@@ -68,12 +80,11 @@ agent_free(struct agent *a)
     if (!a) {
         return;
     }
-    snapshot_free(a->snapshot);
+    agent_lanes_done(a);
     room_free(a->room);
     spool_close(a->spool);
     key_ring_free(a->keys);
     store_close(a->store);
-    table_sync_done(&a->sync);
     stop_done(&a->stop);
     pthread_mutex_destroy(&a->lock);
     x_free(a);
@@ -169,13 +180,14 @@ pass_preflight(struct agent *a, struct err *err)
 static bool
 enter_fresh(struct agent *a, struct err *err)
 {
-    if (!pass_preflight(a, err) || !setup_source(a->config, a->store, &a->anchor, err)) {
+    if (!pass_preflight(a, err) || !agent_roster_begin(a, err) ||
+        !setup_source(a->config, a->store, &a->anchor, err)) {
         return false;
     }
     a->start = a->anchor.slot.consistent_point;
     bool found = false;
     if (!store_get_u64(a->store, "source_system_id", &a->feed_id, &found, err) ||
-        !agent_open_spool(a, err) || !agent_open_snapshot(a, err)) {
+        !agent_open_spool(a, err)) {
         return false;
     }
     set_phase(a, PHASE_SNAPSHOT);
@@ -205,22 +217,6 @@ check_source_or_wait(struct agent *a, struct err *err)
 }
 
 static bool
-open_snapshot_when_up(struct agent *a, struct err *err)
-{
-    while (!agent_open_snapshot(a, err)) {
-        if (err->class != ERR_RECONNECT && err->class != ERR_RETRY) {
-            return false;
-        }
-        log_err(LOG_WARN, STAGE, err);
-        err_clear(err);
-        if (stop_sleep(&a->stop, a->config->network.retry_max_us)) {
-            return err_set(err, ERR_CANCELLED, "stopped");
-        }
-    }
-    return true;
-}
-
-static bool
 enter_resumed(struct agent *a, enum phase stored, struct err *err)
 {
     struct phase_step s = phase_resume(stored);
@@ -234,34 +230,8 @@ enter_resumed(struct agent *a, enum phase stored, struct err *err)
     set_phase(a, s.phase);
     /* Capture first: it needs nobody but the source. */
     return agent_start_actions(a, s.actions & (ACTION_CAPTURE | ACTION_UNFENCE), err) &&
-           open_snapshot_when_up(a, err) &&
+           agent_roster_resume(a, err) &&
            agent_start_actions(a, s.actions & ~(unsigned)(ACTION_CAPTURE | ACTION_UNFENCE), err);
-}
-
-static void
-report_line(const char *line, void *arg)
-{
-    (void)arg;
-    log_warn(STAGE, "%s", line);
-}
-
-/* What may be done while the target is in use already; its own end is stored, so that a crash
- * repeats it. */
-static bool
-finish_after_cutover(struct agent *a, struct err *err)
-{
-    char *done = NULL;
-    if (!store_get(a->store, "after_cutover", &done, err)) {
-        return false;
-    }
-    bool ok = true;
-    if (!done) {
-        ok = (a->snapshot || agent_open_snapshot(a, err)) &&
-             snapshot_after_cutover(a->snapshot, report_line, NULL, err) &&
-             store_set(a->store, "after_cutover", "done", err);
-    }
-    x_free(done);
-    return ok;
 }
 
 static bool
@@ -275,45 +245,20 @@ look_at_capture(struct agent *a, struct err *err)
     return !s.failed;
 }
 
+/* The copies of the set-up are done, as far as they can be: a sink that failed makes good for it on
+ * its own. */
 static bool
-look_at_copy(struct agent *a, bool *copied, struct err *err)
+copies_ended(const struct agent *a)
 {
-    struct copy_job_state s = {0};
-    pthread_mutex_lock(&a->lock);
-    if (a->copy) {
-        copy_job_state(a->copy, &s);
-        a->constraints_failed = s.constraints_failed;
-        a->constraints_settled = s.settled;
-    }
-    pthread_mutex_unlock(&a->lock);
-    *copied = s.copied;
-    if (s.failed) {
-        *err = s.error;
-    }
-    return !s.failed;
-}
-
-static bool
-look_at_sinks(struct agent *a, struct err *err)
-{
-    bool behind_sync = false;
-    for (size_t i = 0; i < a->delivers_len; i++) {
-        struct deliver_state s;
-        deliver_state(a->delivers[i], &s);
-        if (s.failed) {
-            *err = s.error;
-            return err_wrap(err, "sink '%s' stopped", a->config->sinks[i].name);
+    bool any = false;
+    for (size_t i = 0; i < a->lanes_len; i++) {
+        const struct lane *l = &a->lanes[i];
+        if (!l->failed && !l->copied) {
+            return false;
         }
-        behind_sync = behind_sync || s.progress.applied < a->sync.highest;
+        any = any || !l->failed;
     }
-    if (a->delivers_len && !behind_sync) {
-        pthread_mutex_lock(&a->lock);
-        if (a->copy) {
-            copy_job_allow_validation(a->copy);
-        }
-        pthread_mutex_unlock(&a->lock);
-    }
-    return true;
+    return any;
 }
 
 /* Caught up means: everything that was there when this process began to catch up, and near to what
@@ -376,11 +321,10 @@ look_at_cutover(struct agent *a, struct err *err)
 static bool
 tick(struct agent *a, struct err *err)
 {
-    bool copied = false;
-    if (!look_at_capture(a, err) || !look_at_copy(a, &copied, err) || !look_at_sinks(a, err)) {
+    if (!look_at_capture(a, err) || !agent_lanes_look(a, err)) {
         return false;
     }
-    if (a->phase == PHASE_SNAPSHOT && copied && !take_event(a, EVENT_COPIED, err)) {
+    if (a->phase == PHASE_SNAPSHOT && copies_ended(a) && !take_event(a, EVENT_COPIED, err)) {
         return false;
     }
     if (!look_at_lag(a, err) ||
@@ -392,10 +336,17 @@ tick(struct agent *a, struct err *err)
     return look_at_cutover(a, err);
 }
 
+/* An aim is reached when it is by every sink that has not failed. */
 static bool
-sinks_hold(struct agent *a, uint64_t lsn)
+lanes_are(const struct agent *a, bool settled)
 {
-    return a->delivers_len > 0 && agent_retire_below(a) >= lsn;
+    for (size_t i = 0; i < a->lanes_len; i++) {
+        const struct lane *l = &a->lanes[i];
+        if (!l->failed && (!l->copied || (settled && !l->constraints_settled))) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool
@@ -403,15 +354,32 @@ reached(struct agent *a, const struct aim *aim)
 {
     switch (aim->until) {
     case UNTIL_COPIED:
-        return a->phase >= PHASE_CATCHUP && a->constraints_settled;
+        return a->phase >= PHASE_CATCHUP && lanes_are(a, true);
     case UNTIL_STREAMING:
-        return a->phase >= PHASE_STREAMING;
+        return a->phase >= PHASE_STREAMING && lanes_are(a, false);
     case UNTIL_LSN:
-        return sinks_hold(a, aim->lsn) || a->phase == PHASE_DONE;
+        return agent_durable(a) >= aim->lsn || a->phase == PHASE_DONE;
     case UNTIL_DONE:
         return a->phase == PHASE_DONE;
     }
     return false;
+}
+
+/* A sink that has failed does not reach anything by itself: the others are waited for, then it is
+ * the error. */
+static bool
+judge_end(const struct agent *a, const struct aim *aim, struct err *err)
+{
+    for (size_t i = 0; i < a->lanes_len && aim->until != UNTIL_DONE; i++) {
+        if (a->lanes[i].failed) {
+            *err = a->lanes[i].error;
+            if (!err->hint[0]) {
+                err_hint(err, "all others have reached the aim: remove the cause and run it again");
+            }
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool
@@ -423,7 +391,7 @@ loop(struct agent *a, const struct aim *aim, struct err *err)
             return false;
         }
         if (reached(a, aim)) {
-            return true;
+            return judge_end(a, aim, err);
         }
         (void)poll(&p, 1, TICK_MS);
     }
@@ -456,7 +424,7 @@ enter(struct agent *a, struct err *err)
         log_info(STAGE,
             "this migration is finished: the target took over; `tidegate cleanup` removes what "
             "is left of it");
-        return true;
+        return agent_roster_load(a, err);
     }
     return enter_resumed(a, stored, err);
 }
@@ -470,7 +438,7 @@ agent_run(struct agent *a, enum agent_until until, uint64_t until_lsn, struct er
         ok = loop(a, &aim, err);
     }
     if (ok && a->phase == PHASE_DONE) {
-        ok = finish_after_cutover(a, err);
+        ok = agent_finish_after_cutover(a, err);
         linger(a);
     }
     stop_request(&a->stop);
@@ -502,24 +470,18 @@ agent_mark(struct agent *a, uint64_t *lsn, struct err *err)
 bool
 agent_pause(struct agent *a, const char *sink, bool pause, struct err *err)
 {
-    bool found = false;
-    pthread_mutex_lock(&a->lock);
-    if (a->snapshot && (!sink || strcmp(sink, "copy") == 0)) {
-        snapshot_pause(a->snapshot, pause);
-        found = true;
-    }
-    for (size_t i = 0; i < a->delivers_len; i++) {
-        if (!sink || strcmp(sink, a->config->sinks[i].name) == 0) {
-            deliver_pause(a->delivers[i], pause);
-            found = true;
+    return agent_lanes_pause(a, sink, pause, err);
+}
+
+static bool
+has_target(const struct config *config)
+{
+    for (size_t i = 0; i < config->sinks_len; i++) {
+        if (strcmp(config->sinks[i].type, "postgresql") == 0) {
+            return true;
         }
     }
-    pthread_mutex_unlock(&a->lock);
-    if (!found) {
-        err_set(err, ERR_CONFIG, "there is no sink '%s' running", sink ? sink : "");
-        err_hint(err, "`tidegate status` lists them; \"copy\" is the bulk copy");
-    }
-    return found;
+    return false;
 }
 
 static bool
@@ -531,6 +493,9 @@ cutover_allowed(struct agent *a, const struct cutover_request *req, struct err *
     }
     if (last.state == CUTOVER_RUNNING || a->phase == PHASE_CUTOVER) {
         return err_set(err, ERR_CONFIG, "a cutover is running already");
+    }
+    if (!has_target(a->config)) {
+        return err_set(err, ERR_CONFIG, "no sink is a database that could take over");
     }
     if (a->phase == PHASE_STREAMING || (req->dry_run && a->phase == PHASE_CATCHUP)) {
         return true;
@@ -548,11 +513,11 @@ begin_cutover(struct agent *a, const struct cutover_request *req, struct err *er
 {
     struct cutover_env env = {.config = a->config,
         .store = a->store,
-        .snapshot = a->snapshot,
         .clock = a->clock,
         .stop = &a->stop,
         .sinks = agent_sinks_position,
-        .take_snapshot = agent_take_snapshot,
+        .take_snapshots = agent_take_snapshots,
+        .finish_targets = agent_finish_targets,
         .arg = a};
     struct phase_step s;
     if (!req->dry_run && !move_phase(a, EVENT_CUTOVER_ASKED, &s, err)) {

@@ -23,8 +23,9 @@ enum agent_until { UNTIL_DONE, UNTIL_COPIED, UNTIL_STREAMING, UNTIL_LSN };
 /* `config` is borrowed for the agent's life. */
 bool agent_new(const struct config *config, const struct clock *clock, struct agent **out,
     struct err *err) must_use;
-/* Runs until the aim is reached, a stop was asked for (both true) or something failed for good
- * (false, with the error). Resumes from what the data directory holds. */
+/* Runs until the aim is reached by every sink, a stop was asked for (both true) or something failed
+ * for good (false, with the error): the capture, or the last sink that worked, or one of them when
+ * all others have reached the aim. Resumes from what the data directory holds. */
 bool agent_run(
     struct agent *a, enum agent_until until, uint64_t until_lsn, struct err *err) must_use;
 void agent_stop(struct agent *a); /* async-signal-safe */
@@ -36,7 +37,7 @@ void agent_status(struct agent *a, struct agent_status *out);
  * has reached *lsn, all of it is there. */
 bool agent_mark(struct agent *a, uint64_t *lsn, struct err *err) must_use;
 
-/* sink: a name, "copy", or NULL for everything. */
+/* sink: a name, "copy", or NULL for everything. Going on also starts a sink that has failed. */
 bool agent_pause(struct agent *a, const char *sink, bool pause, struct err *err) must_use;
 
 struct cutover_request {

@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The agent's parts, for agent.c (life and phases), agent_jobs.c (starting what a phase needs) and
- * agent_status.c (what it looks like from outside). Nobody else includes this.
+ * The agent's parts, for agent.c (life and phases), agent_jobs.c (starting what a phase needs),
+ * agent_lanes.c (the life of each sink), agent_roster.c (which sinks there are) and agent_status.c
+ * (what it looks like from outside). Nobody else includes this.
+ *
+ * A lane is one sink's own way through the migration, apart from the agent's phase:
+ *
+ *   admitted > copying > delivering        any > failed > (resume asked) > where it was
+ *
+ * One that fails holds up nobody else; what it has not read stays in the spool.
  *
  * Locking: `lock` guards the phase's moves and the pointers to jobs against readers on other
  * threads. The main thread changes them; besides it agent_cutover moves the phase and sets
- * `cutover`, and the cutover's own thread ends the copy job. A job's own state has its own lock.
+ * `cutover`, and the cutover's own thread ends the copy jobs and opens snapshots. A job's own state
+ * has its own lock. A lane's fields are the main thread's to change, with the lock held where
+ * others read them (everything but `agent`, `config`, `ops`, which never change).
  */
 #ifndef TG_PIPELINE_AGENT_INTERN_H
 #define TG_PIPELINE_AGENT_INTERN_H
@@ -29,6 +38,27 @@
 #include "agent/store/store.h"
 #include "config/names.h"
 
+struct lane {
+    struct agent *agent;
+    const struct sink_config *config;
+    const struct sink_ops *ops;
+    struct sink_row row; /* as stored */
+    bool admitted;       /* stands in the store */
+    bool copied;         /* the target holds its copy, or needs none */
+    bool failed;
+    struct err error;        /* of `failed` */
+    atomic_bool resume;      /* asked for, of a failed one */
+    struct sink_progress at; /* when its deliver thread was seen last */
+    uint64_t cursor;         /* as stored */
+    struct copy_job *copy;   /* copies, then validates; NULL: neither */
+    struct snapshot *snapshot;
+    bool constraints_settled;    /* validation has ended */
+    uint32_t constraints_failed; /* kept when the copy job is gone */
+    char job_name[64];
+    struct table_sync sync;
+    struct deliver *deliver;
+};
+
 struct agent {
     const struct config *config;
     const struct clock *clock;
@@ -39,11 +69,9 @@ struct agent {
     struct spool *spool;
     struct room *room;     /* of the spool */
     struct key_ring *keys; /* of everything on the disk that holds rows */
-    struct snapshot *snapshot;
-    struct anchor anchor;   /* of the set-up, until the copy job takes it */
+    struct anchor anchor;   /* of the set-up, until a copy job takes it */
     _Atomic uint64_t start; /* position at which the feed begins */
     uint64_t feed_id;
-    bool defer_firing;
     uint64_t
         catchup_goal; /* where the source's log ended when catching up began; 0: not seen yet */
 
@@ -54,13 +82,10 @@ struct agent {
     struct capture *capture;
     struct probe *probe;
     struct packer *packer;
-    struct copy_job *copy;
-    bool constraints_settled;    /* validation has ended */
-    uint32_t constraints_failed; /* kept when the copy job is gone */
-    struct table_sync sync;
-    struct deliver *delivers[CONFIG_SINKS_MAX];
-    size_t delivers_len;
-    char origins[CONFIG_SINKS_MAX][ORIGIN_NAME_SIZE];
+    struct lane lanes[CONFIG_SINKS_MAX]; /* as configured */
+    size_t lanes_len;
+    bool admitted; /* every lane was looked at: what each needs of the spool is known */
+    int64_t cursors_us;
     struct cutover *cutover; /* the last one asked for */
     bool cutover_dry;
     atomic_bool acknowledged;
@@ -68,15 +93,53 @@ struct agent {
 
 /* agent_jobs.c: start or end the threads of a phase; the actions of agent/pipeline/phase.h. */
 bool agent_open_spool(struct agent *a, struct err *err) must_use;
-bool agent_open_snapshot(struct agent *a, struct err *err) must_use;
 bool agent_start_actions(struct agent *a, unsigned actions, struct err *err) must_use;
 void agent_join_jobs(struct agent *a);
-/* The least durable position of all sinks; before they run, where the feed begins. */
+
+/* agent_roster.c */
+/* At the set-up: the sinks of the configuration are those of the migration. */
+bool agent_roster_begin(struct agent *a, struct err *err) must_use;
+/* At a later start: sinks that are gone from the configuration are forgotten, new ones admitted. A
+ * new one that cannot be is a failed lane. */
+bool agent_roster_resume(struct agent *a, struct err *err) must_use;
+/* Of a migration that is finished: what is stored of the sinks, nothing more. */
+bool agent_roster_load(struct agent *a, struct err *err) must_use;
+/* Looks at a lane that is not admitted yet, again. */
+bool agent_roster_admit(struct lane *l, struct err *err) must_use;
+
+/* agent_lanes.c */
+void agent_lanes_init(struct agent *a);
+void agent_lanes_done(struct agent *a);
+/* Starts what each lane needs next. */
+void agent_lanes_start(struct agent *a);
+/* Those that were copied: validates constraints in the background. */
+void agent_lanes_validate(struct agent *a);
+/* One look at every lane. False when no sink works any more, with the error of the first. */
+bool agent_lanes_look(struct agent *a, struct err *err) must_use;
+void agent_lanes_fail(struct lane *l, const struct err *err);
+void agent_lanes_store_cursors(struct agent *a, bool now);
+bool agent_lanes_pause(struct agent *a, const char *sink, bool pause, struct err *err) must_use;
+
+/* agent_positions.c */
+/* Where a sink that does not know better begins. */
+uint64_t agent_lane_start(const struct lane *l);
+/* Position up to which no sink needs the spool any more. */
 uint64_t agent_retire_below(void *arg);
-/* The least applied position of all sinks. */
+/* The least applied position of the sinks that deliver; 0: none does. */
 uint64_t agent_applied(struct agent *a);
-bool agent_sinks_position(void *arg, struct cutover_sinks *out, struct err *err);
-void agent_take_snapshot(void *arg);
+/* The least durable position of all sinks, failed ones left out; 0 when one does not deliver. */
+uint64_t agent_durable(struct agent *a);
+bool agent_sinks_position(void *arg, struct cutover_sinks *out, struct err *err) must_use;
+
+/* agent_targets.c */
+/* The lane's snapshot object, made when it is not there yet. */
+bool agent_lane_snapshot(void *lane, struct snapshot **out, struct err *err) must_use;
+void agent_lane_end_copy(struct lane *l);
+/* What may be done while the targets are in use already. */
+bool agent_finish_after_cutover(struct agent *a, struct err *err) must_use;
+/* For the cutover: ends the background validation; sequences and what waited for them. */
+void agent_take_snapshots(void *arg);
+bool agent_finish_targets(void *arg, struct err *err) must_use;
 
 /* agent_status.c */
 struct lag;

@@ -38,29 +38,89 @@ source_status(struct agent *a, struct agent_status *out)
 }
 
 static void
+deliver_status(struct deliver *deliver, struct sink_status *s)
+{
+    struct deliver_state d;
+    deliver_state(deliver, &d);
+    s->state = d.state;
+    s->applied_position = d.progress.applied;
+    s->durable_position = d.progress.durable;
+    s->lag_seconds = d.lag_seconds;
+    s->transactions = d.progress.transactions;
+    s->rows = d.progress.rows;
+    snprintf(s->error, sizeof(s->error), "%s", d.error.text);
+}
+
+static void
 sink_status(struct agent *a, size_t i, struct agent_status *out)
 {
-    const struct sink_config *c = &a->config->sinks[i];
+    struct lane *l = &a->lanes[i];
     struct sink_status *s = &out->sinks[i];
-    snprintf(s->name, sizeof(s->name), "%s", c->name);
-    snprintf(s->type, sizeof(s->type), "%s", c->type);
+    snprintf(s->name, sizeof(s->name), "%s", l->config->name);
+    snprintf(s->type, sizeof(s->type), "%s", l->config->type);
     s->state = SINK_WAITING;
-    s->applied_position = s->durable_position = a->start;
-    if (i < a->delivers_len) {
-        struct deliver_state d;
-        deliver_state(a->delivers[i], &d);
-        s->state = d.state;
-        s->applied_position = d.progress.applied;
-        s->durable_position = d.progress.durable;
-        s->lag_seconds = d.lag_seconds;
-        s->transactions = d.progress.transactions;
-        s->rows = d.progress.rows;
-        snprintf(s->error, sizeof(s->error), "%s", d.error.text);
+    s->applied_position = s->durable_position = l->row.start ? l->row.start : a->start;
+    if (l->deliver) {
+        deliver_status(l->deliver, s);
+    } else if (l->copy && !l->copied) {
+        struct copy_job_state c;
+        copy_job_state(l->copy, &c);
+        s->state = SINK_COPYING;
+        snprintf(s->error, sizeof(s->error), "%s", c.error.text);
+    }
+    if (l->failed) {
+        s->state = SINK_FAILED;
+        snprintf(s->error, sizeof(s->error), "%s", l->error.text);
     }
     s->lag_bytes = lag_bytes(head_of(a, out->source.position), s->applied_position);
     if (s->lag_seconds > out->spool_oldest_unread_seconds) {
         out->spool_oldest_unread_seconds = s->lag_seconds;
     }
+}
+
+/* The copies of all sinks as one: sums, and of steps and times those of the one that takes longest.
+ */
+static void
+add_copy(struct agent_status *out, const struct snapshot_progress *p, bool running)
+{
+    struct snapshot_progress *sum = &out->copy;
+    sum->tables_total += p->tables_total;
+    sum->tables_done += p->tables_done;
+    sum->rows += p->rows;
+    sum->bytes += p->bytes;
+    sum->bytes_total += p->bytes_total;
+    sum->indexes_total += p->indexes_total;
+    sum->indexes_done += p->indexes_done;
+    sum->paused = sum->paused || p->paused;
+    if (p->started_us && (sum->started_us == 0 || p->started_us < sum->started_us)) {
+        sum->started_us = p->started_us;
+    }
+    bool longest = sum->step[0] == 0 || (running && !out->copying) ||
+                   (running && sum->eta_us >= 0 && (p->eta_us < 0 || p->eta_us > sum->eta_us));
+    if (longest) {
+        sum->eta_us = p->eta_us;
+        snprintf(sum->step, sizeof(sum->step), "%s", p->step);
+    }
+    out->copying = out->copying || running;
+}
+
+static void
+lane_status(struct agent *a, size_t i, struct agent_status *out)
+{
+    struct lane *l = &a->lanes[i];
+    if (l->snapshot) {
+        struct snapshot_progress p;
+        snapshot_progress(l->snapshot, &p);
+        add_copy(out, &p, !l->copied && !l->failed);
+    }
+    uint32_t constraints_failed = l->constraints_failed;
+    if (l->copy) {
+        struct copy_job_state s;
+        copy_job_state(l->copy, &s);
+        constraints_failed = s.constraints_failed;
+    }
+    out->constraints_failed += constraints_failed;
+    sink_status(a, i, out);
 }
 
 void
@@ -76,19 +136,9 @@ agent_status(struct agent *a, struct agent_status *out)
         spool_stats(a->spool, &out->spool);
         room_state(a->room, &out->room);
     }
-    if (a->snapshot) {
-        out->copying = a->phase == PHASE_SNAPSHOT;
-        snapshot_progress(a->snapshot, &out->copy);
-    }
-    out->constraints_failed = a->constraints_failed;
-    if (a->copy) {
-        struct copy_job_state s;
-        copy_job_state(a->copy, &s);
-        out->constraints_failed = s.constraints_failed;
-    }
-    out->sinks_len = a->config->sinks_len;
-    for (size_t i = 0; i < out->sinks_len; i++) {
-        sink_status(a, i, out);
+    out->sinks_len = a->lanes_len;
+    for (size_t i = 0; i < a->lanes_len; i++) {
+        lane_status(a, i, out);
     }
     pthread_mutex_unlock(&a->lock);
 }
@@ -99,10 +149,18 @@ agent_lag(struct agent *a, struct lag *out)
     struct agent_status s;
     agent_status(a, &s);
     *out = (struct lag){.running = s.source.connected, .source_bytes = s.source.lag_bytes};
+    bool any = false;
     for (size_t i = 0; i < s.sinks_len; i++) {
-        out->running = out->running && s.sinks[i].state == SINK_RUNNING;
+        enum sink_state state = s.sinks[i].state;
+        /* These have a way of their own to go; the agent's phase is that of the others. */
+        if (state == SINK_FAILED || state == SINK_COPYING || state == SINK_WAITING) {
+            continue;
+        }
+        any = true;
+        out->running = out->running && state == SINK_RUNNING;
         if (s.sinks[i].lag_seconds > out->seconds) {
             out->seconds = s.sinks[i].lag_seconds;
         }
     }
+    out->running = out->running && any;
 }

@@ -4,6 +4,8 @@
  */
 #include "agent/pipeline/anchor.h"
 
+#include <string.h>
+
 #include "agent/pg/conn.h"
 
 static bool
@@ -29,14 +31,24 @@ anchor_create(const struct config *config, struct anchor *out, struct err *err)
 }
 
 bool
-anchor_temporary(const struct config *config, struct anchor *out, struct err *err)
+anchor_temporary(const struct config *config, size_t number, struct anchor *out, struct err *err)
 {
     char name[64];
-    /* 63 bytes are a name's limit; the tail tells the two apart. */
-    snprintf(name, sizeof(name), "%.56s_resync", config->source.slot);
+    /* 63 bytes are a name's limit; the tail tells them apart. */
+    if (number == 0) {
+        snprintf(name, sizeof(name), "%.56s_resync", config->source.slot);
+    } else {
+        snprintf(
+            name, sizeof(name), "%.52s_resync%u", config->source.slot, (unsigned)(number % 1000));
+    }
     bool ok = make(config, name, true, out, err);
     if (!ok) {
         anchor_release(out);
+    }
+    if (!ok && strcmp(err->sqlstate, "53400") == 0) {
+        /* Another copy may hold the last free slot for a moment. */
+        err->class = ERR_RETRY;
+        err_hint(err, "raise max_replication_slots on the source, or drop a slot that nobody uses");
     }
     return ok;
 }

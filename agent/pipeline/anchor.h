@@ -22,8 +22,10 @@ struct anchor {
 
 /* The migration's own slot, which stays. */
 bool anchor_create(const struct config *config, struct anchor *out, struct err *err) must_use;
-/* A further snapshot later on, by a temporary slot that goes with the connection. */
-bool anchor_temporary(const struct config *config, struct anchor *out, struct err *err) must_use;
+/* A further snapshot later on, by a temporary slot that goes with the connection. `number` tells
+ * those of several at a time apart. */
+bool anchor_temporary(
+    const struct config *config, size_t number, struct anchor *out, struct err *err) must_use;
 void anchor_release(struct anchor *a); /* accepts a released one */
 
 #endif

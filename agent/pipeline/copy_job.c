@@ -14,13 +14,13 @@
 #include "agent/base/retry.h"
 #include "agent/base/thread.h"
 
-#define STAGE            "copy"
 #define FIRST_RETRY_US   500000
 #define ALLOWED_CHECK_US 100000
 
 struct copy_job {
     struct copy_job_options o;
-    struct stop stop; /* its own: a cutover ends the validation, not the agent */
+    struct snapshot *snapshot; /* NULL: not opened yet */
+    struct stop stop;          /* its own: a cutover ends the validation, not the agent */
     struct thread thread;
     atomic_bool allowed;
     pthread_mutex_t lock; /* guards state */
@@ -37,21 +37,22 @@ static bool
 copy_once(struct copy_job *j, struct err *err)
 {
     bool needs = false;
-    if (!snapshot_needs_copy(j->o.snapshot, &needs, err)) {
+    if ((!j->snapshot && !j->o.open(j->o.arg, &j->snapshot, err)) ||
+        !snapshot_needs_copy(j->snapshot, &needs, err)) {
         return false;
     }
     struct anchor *a = &j->o.anchor;
     if (needs && !a->conn) {
         char lsn[FORMAT_SIZE];
-        log_info(STAGE, "taking a new snapshot for the tables that are left");
-        if (!anchor_temporary(j->o.config, a, err)) {
+        log_info(j->o.name, "taking a new snapshot for the tables that are left");
+        if (!anchor_temporary(j->o.config, j->o.number, a, err)) {
             return false;
         }
-        log_info(STAGE, "snapshot at %s", format_lsn(a->slot.consistent_point, lsn));
+        log_info(j->o.name, "snapshot at %s", format_lsn(a->slot.consistent_point, lsn));
     }
-    bool ok = needs ? snapshot_run(j->o.snapshot, a->slot.snapshot, a->slot.consistent_point,
+    bool ok = needs ? snapshot_run(j->snapshot, a->slot.snapshot, a->slot.consistent_point,
                           release_anchor, a, err)
-                    : snapshot_run(j->o.snapshot, NULL, 0, release_anchor, a, err);
+                    : snapshot_run(j->snapshot, NULL, 0, release_anchor, a, err);
     anchor_release(a);
     return ok;
 }
@@ -70,7 +71,10 @@ copy(struct copy_job *j, struct err *err)
                               (uint32_t)clock_wall_us(j->o.clock), &pause)) {
             return false;
         }
-        log_err(LOG_WARN, STAGE, err);
+        log_err(LOG_WARN, j->o.name, err);
+        pthread_mutex_lock(&j->lock);
+        j->state.error = *err;
+        pthread_mutex_unlock(&j->lock);
         if (stop_sleep(&j->stop, pause)) {
             return err_set(err, ERR_CANCELLED, "stopped");
         }
@@ -82,8 +86,8 @@ copy(struct copy_job *j, struct err *err)
 static void
 report(const char *line, void *arg)
 {
-    (void)arg;
-    log_warn(STAGE, "%s", line);
+    const struct copy_job *j = arg;
+    log_warn(j->o.name, "%s", line);
 }
 
 /* A failed validation is no reason to end: it says so and leaves the rest to the cutover. */
@@ -97,9 +101,10 @@ validate(struct copy_job *j)
     }
     uint32_t failed = 0;
     struct err err = ERR_INIT;
-    bool ok = snapshot_validate(j->o.snapshot, &j->stop, report, NULL, &failed, &err);
+    bool ok = (j->snapshot || j->o.open(j->o.arg, &j->snapshot, &err)) &&
+              snapshot_validate(j->snapshot, &j->stop, report, j, &failed, &err);
     if (!ok && err.class != ERR_CANCELLED) {
-        log_err(LOG_WARN, STAGE, &err);
+        log_err(LOG_WARN, j->o.name, &err);
     }
     pthread_mutex_lock(&j->lock);
     j->state.settled = ok || err.class != ERR_CANCELLED;

@@ -22,9 +22,14 @@ struct copy_job;
 
 struct copy_job_options {
     const struct config *config;
-    struct snapshot *snapshot; /* borrowed; used by this thread alone until copy_job_free */
-    struct anchor anchor;      /* taken over; conn NULL: there is none */
-    bool copy;                 /* false: only validate */
+    const char *name; /* of the job in the log: "copy" */
+    size_t number;    /* tells the temporary slots of several jobs apart */
+    /* Gives the snapshot, borrowed and used by this thread alone until copy_job_free. May have to
+     * ask the target, so it is called again while that is away. */
+    bool (*open)(void *arg, struct snapshot **out, struct err *err);
+    void *arg;
+    struct anchor anchor; /* taken over; conn NULL: there is none */
+    bool copy;            /* false: only validate */
     const struct clock *clock;
 };
 
@@ -33,7 +38,7 @@ struct copy_job_state {
     bool settled; /* the validation has ended, whatever it found */
     bool failed;  /* ended for good, `error` says why */
     uint32_t constraints_failed;
-    struct err error;
+    struct err error; /* of `failed`, or of the attempt that is being repeated */
 };
 
 bool copy_job_start(

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Two threads, one a server, each with one connection that counts table after table; the server
- * itself runs large counts in parallel.
+ * One thread a server, each with one connection that counts table after table; the server itself
+ * runs large counts in parallel.
  */
 #include "agent/pipeline/count_rows.h"
 
@@ -16,6 +16,7 @@
 
 struct side {
     const char *dsn, *label;
+    char name[64]; /* what `label` may point to */
     const struct config *config;
     const struct table_row *rows;
     size_t len;
@@ -77,23 +78,24 @@ count_side(void *arg)
     PQfinish(conn);
 }
 
+/* In the counts of every side. */
 static bool
-leave_out_unlogged(const struct config *config, const struct table_row *rows, size_t len,
-    uint64_t *a, uint64_t *b, struct err *err)
+leave_out_unlogged(struct side *sides, size_t n, struct err *err)
 {
+    const struct side *source = &sides[0];
     struct pg_options o = {
-        .application_name = "tidegate verify", .timeout_us = config->network.timeout_us};
+        .application_name = "tidegate verify", .timeout_us = source->config->network.timeout_us};
     PGconn *conn = NULL;
     PGresult *res = NULL;
     bool ok =
-        pg_connect(config->source.dsn, &o, &conn, err) &&
+        pg_connect(source->dsn, &o, &conn, err) &&
         pg_query(conn, "list unlogged tables",
             "SELECT oid FROM pg_catalog.pg_class WHERE relkind = 'r' AND relpersistence = 'u'", 0,
             NULL, &res, err);
     for (int r = 0; ok && r < PQntuples(res); r++) {
-        for (size_t i = 0; i < len; i++) {
-            if (rows[i].oid == pg_oid(res, r, 0)) {
-                a[i] = b[i] = UNCOUNTED;
+        for (size_t i = 0; i < source->len * n; i++) {
+            if (source->rows[i % source->len].oid == pg_oid(res, r, 0)) {
+                sides[i / source->len].counts[i % source->len] = UNCOUNTED;
             }
         }
     }
@@ -113,16 +115,55 @@ compare(
         out->tables++;
         out->rows += source->counts[i];
         if (source->counts[i] != target->counts[i]) {
-            err_set(err, ERR_DATA,
-                "table '%s.%s' has %llu rows on the source and %llu on the target",
+            err_set(err, ERR_DATA, "table '%s.%s' has %llu rows on the source and %llu on the %s",
                 source->rows[i].schema, source->rows[i].name, (unsigned long long)source->counts[i],
-                (unsigned long long)target->counts[i]);
+                (unsigned long long)target->counts[i], target->label);
             err_hint(err,
                 "somebody else may have written to the target; compare with `tidegate verify`");
             return false;
         }
     }
     return true;
+}
+
+/* The source, and every target behind it. Number of sides. */
+static size_t
+list_sides(const struct config *config, struct side *sides)
+{
+    size_t n = 0;
+    sides[n++] = (struct side){.dsn = config->source.dsn, .label = "source"};
+    for (size_t i = 0; i < config->sinks_len; i++) {
+        const struct sink_config *s = &config->sinks[i];
+        if (strcmp(s->type, "postgresql") == 0) {
+            sides[n] = (struct side){.dsn = s->dsn, .label = "target"};
+            if (config->sinks_len > 1) {
+                snprintf(sides[n].name, sizeof(sides[n].name), "target '%s'", s->name);
+                sides[n].label = sides[n].name;
+            }
+            n++;
+        }
+    }
+    return n;
+}
+
+static bool
+count_all(struct side *sides, size_t n, struct err *err)
+{
+    bool ok = true;
+    for (size_t i = 1; ok && i < n; i++) {
+        ok = thread_start(&sides[i].thread, "count target", count_side, &sides[i], err);
+    }
+    if (ok) {
+        count_side(&sides[0]);
+    }
+    for (size_t i = 1; i < n; i++) {
+        thread_join(&sides[i].thread);
+    }
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = sides[i].ok;
+        *err = ok ? *err : sides[i].err;
+    }
+    return ok;
 }
 
 bool
@@ -135,26 +176,25 @@ count_rows_compare(const struct config *config, struct store *store, int64_t dea
     if (!store_tables(store, &rows, &len, err)) {
         return false;
     }
-    struct side source = {.dsn = config->source.dsn, .label = "source"};
-    struct side target = {.dsn = config->sinks[0].dsn, .label = "target"};
-    struct side *sides[] = {&source, &target};
-    for (int i = 0; i < 2; i++) {
-        sides[i]->config = config;
-        sides[i]->rows = rows;
-        sides[i]->len = len;
-        sides[i]->deadline_us = deadline_us;
-        sides[i]->stop = stop;
-        sides[i]->counts = x_zalloc((len + 1) * sizeof(uint64_t));
+    struct side *sides = x_zalloc((CONFIG_SINKS_MAX + 1) * sizeof(*sides));
+    size_t n = list_sides(config, sides);
+    for (size_t i = 0; i < n; i++) {
+        sides[i].config = config;
+        sides[i].rows = rows;
+        sides[i].len = len;
+        sides[i].deadline_us = deadline_us;
+        sides[i].stop = stop;
+        sides[i].counts = x_zalloc((len + 1) * sizeof(uint64_t));
     }
-    bool ok = leave_out_unlogged(config, rows, len, source.counts, target.counts, err);
-    if (ok && thread_start(&target.thread, "count target", count_side, &target, err)) {
-        count_side(&source);
-        thread_join(&target.thread);
-        *err = source.ok ? target.err : source.err;
-        ok = source.ok && target.ok && compare(&source, &target, out, err);
+    bool ok = leave_out_unlogged(sides, n, err) && count_all(sides, n, err);
+    for (size_t i = 1; ok && i < n; i++) {
+        *out = (struct count_result){0};
+        ok = compare(&sides[0], &sides[i], out, err);
     }
-    x_free(source.counts);
-    x_free(target.counts);
+    for (size_t i = 0; i < n; i++) {
+        x_free(sides[i].counts);
+    }
+    x_free(sides);
     x_free(rows);
     return ok;
 }

@@ -64,6 +64,12 @@ detail(struct cutover *c, const char *fmt, ...)
     va_end(ap);
 }
 
+static bool
+several(const struct cutover *c)
+{
+    return c->env.config->sinks_len > 1;
+}
+
 /* A sink that reconnects gets time to do so; nothing is fenced yet. */
 static bool
 wait_for_sinks(struct cutover *c, struct cutover_sinks *sinks, struct err *err)
@@ -162,14 +168,21 @@ step_drain(struct cutover *c, struct err *err)
             return false;
         }
         if (sinks.applied >= c->barrier) {
-            detail(c, "the target holds everything up to the barrier");
+            detail(c, several(c) ? "every sink holds everything up to the barrier"
+                                 : "the target holds everything up to the barrier");
             return true;
         }
         if (now_us(c) > c->deadline_us) {
             char lag[FORMAT_SIZE];
-            err_set(err, ERR_RETRY,
-                "drain: the target did not reach the barrier in time, %s are left",
-                format_bytes(sinks.lag_bytes, lag));
+            format_bytes(sinks.lag_bytes, lag);
+            if (several(c)) {
+                err_set(err, ERR_RETRY,
+                    "drain: sink '%s' did not reach the barrier in time, %s are left",
+                    sinks.slowest, lag);
+            } else {
+                err_set(err, ERR_RETRY,
+                    "drain: the target did not reach the barrier in time, %s are left", lag);
+            }
             err_hint(err, "wait until the lag is smaller (`tidegate status`), or raise --timeout");
             return false;
         }
@@ -203,27 +216,38 @@ step_verify(struct cutover *c, struct err *err)
 static bool
 step_sequences(struct cutover *c, struct err *err)
 {
-    c->env.take_snapshot(c->env.arg);
-    if (!snapshot_finish(c->env.snapshot, err)) {
+    c->env.take_snapshots(c->env.arg);
+    if (!c->env.finish_targets(c->env.arg, err)) {
         return false;
     }
-    detail(c, "set on the target");
+    detail(c, several(c) ? "set on every target" : "set on the target");
     return true;
 }
 
 /* Apply commits asynchronously; one synchronous commit behind it makes everything before it
  * durable. */
 static bool
-make_target_durable(struct cutover *c, struct err *err)
+make_durable(struct cutover *c, const struct sink_config *sink, struct err *err)
 {
     struct pg_options o = {
         .application_name = "tidegate cutover", .timeout_us = c->env.config->network.timeout_us};
     PGconn *conn = NULL;
     uint64_t lsn = 0;
-    bool ok = pg_connect(c->env.config->sinks[0].dsn, &o, &conn, err) &&
-              pg_write_mark(conn, "cutover", &lsn, err);
+    bool ok = pg_connect(sink->dsn, &o, &conn, err) && pg_write_mark(conn, "cutover", &lsn, err);
     PQfinish(conn);
-    return ok;
+    return ok || (several(c) ? err_wrap(err, "sink '%s'", sink->name) : false);
+}
+
+static bool
+make_targets_durable(struct cutover *c, struct err *err)
+{
+    for (size_t i = 0; i < c->env.config->sinks_len; i++) {
+        const struct sink_config *sink = &c->env.config->sinks[i];
+        if (strcmp(sink->type, "postgresql") == 0 && !make_durable(c, sink, err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static int64_t
@@ -240,7 +264,7 @@ downtime(const struct cutover *c)
 static bool
 step_open(struct cutover *c, struct err *err)
 {
-    if (!make_target_durable(c, err) || stop_requested(c->env.stop)) {
+    if (!make_targets_durable(c, err) || stop_requested(c->env.stop)) {
         return err->class != ERR_NONE ? false : err_set(err, ERR_CANCELLED, "stopped");
     }
     FAILPOINT("cutover.before_done");
@@ -249,7 +273,7 @@ step_open(struct cutover *c, struct err *err)
     }
     FAILPOINT("cutover.done");
     int64_t took = downtime(c);
-    detail(c, "the target is ready for writes");
+    detail(c, several(c) ? "the targets are ready for writes" : "the target is ready for writes");
     pthread_mutex_lock(&c->lock);
     c->report.write_downtime_us = took;
     pthread_mutex_unlock(&c->lock);

@@ -17,7 +17,6 @@
 #include "agent/base/err.h"
 #include "agent/base/stop.h"
 #include "agent/pipeline/agent.h"
-#include "agent/snapshot/snapshot.h"
 #include "agent/store/store.h"
 #include "config/config.h"
 
@@ -28,6 +27,7 @@ struct cutover_sinks {
     bool running;           /* all of them; one that reconnects is not */
     char waiting_for[512];  /* when not: which one, and why */
     uint64_t applied;       /* the least of all */
+    const char *slowest;    /* whose that is */
     int64_t rows_commit_us; /* source's commit time of the last transaction with rows; 0: none */
     uint64_t lag_bytes;
 };
@@ -35,14 +35,15 @@ struct cutover_sinks {
 struct cutover_env {
     const struct config *config;
     struct store *store;
-    struct snapshot *snapshot;
     const struct clock *clock;
     const struct stop *stop;
     /* False when a sink has failed for good, with the reason. */
     bool (*sinks)(void *arg, struct cutover_sinks *out, struct err *err);
-    /* Ends the background validation; the snapshot belongs to the cutover until its report is
+    /* Ends the background validation; the snapshots belong to the cutover until its report is
      * final. */
-    void (*take_snapshot)(void *arg);
+    void (*take_snapshots)(void *arg);
+    /* Sequences, and what waited for the cutover, on every target. */
+    bool (*finish_targets)(void *arg, struct err *err);
     void *arg;
 };
 

@@ -217,6 +217,14 @@ deliver_pause(struct deliver *d, bool pause)
 }
 
 void
+deliver_join(struct deliver *d)
+{
+    if (d) {
+        thread_join(&d->thread);
+    }
+}
+
+void
 deliver_free(struct deliver *d)
 {
     if (!d) {

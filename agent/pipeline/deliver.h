@@ -50,6 +50,9 @@ void deliver_state(struct deliver *d, struct deliver_state *out);
 /* Durable position at the sink; what the spool must keep begins behind it. */
 uint64_t deliver_durable(const struct deliver *d);
 void deliver_pause(struct deliver *d, bool pause);
+/* Joins the thread (the stop was requested before); its word on what is durable is final then.
+ * Accepts NULL. */
+void deliver_join(struct deliver *d);
 /* Joins the thread (the stop was requested before) and frees. Accepts NULL. */
 void deliver_free(struct deliver *d);
 

@@ -106,6 +106,7 @@ sink_state_name(enum sink_state s)
 {
     static const char *const names[] = {
         [SINK_WAITING] = "waiting",
+        [SINK_COPYING] = "copying",
         [SINK_CONNECTING] = "connecting",
         [SINK_RUNNING] = "running",
         [SINK_PAUSED] = "paused",

@@ -27,7 +27,14 @@ enum phase {
 const char *phase_name(enum phase p); /* "preflight" ... */
 bool phase_parse(const char *name, enum phase *out);
 
-enum sink_state { SINK_WAITING, SINK_CONNECTING, SINK_RUNNING, SINK_PAUSED, SINK_FAILED };
+enum sink_state {
+    SINK_WAITING,
+    SINK_COPYING, /* its target is being filled; changes wait in the spool */
+    SINK_CONNECTING,
+    SINK_RUNNING,
+    SINK_PAUSED,
+    SINK_FAILED,
+};
 const char *sink_state_name(enum sink_state s); /* "waiting" ... */
 
 struct sink_status {

@@ -57,26 +57,36 @@ judge_wal_level(const struct source_facts *s, struct preflight_report *r)
                       "cloudsql.logical_decoding, azure.replication_support)");
 }
 
-/* One for the change feed, and one for a moment whenever a table has to be copied anew. */
+/* Something that the server has a fixed number of. */
+struct supply {
+    const char *id, *what, *setting;
+    bool several; /* targets are copied at the same time */
+};
+
+/* One for the change feed, and one for a moment whenever a table has to be copied anew, or a
+ * further target is copied. */
 static void
-judge_free(struct preflight_report *r, const char *id, const char *what, const char *setting,
-    int64_t max, int64_t used)
+judge_free(struct preflight_report *r, const struct supply *s, int64_t max, int64_t used)
 {
     int64_t left = max > used ? max - used : 0;
-    if (left == 0) {
-        preflight_add(r, WHERE, id, PREFLIGHT_BLOCKING,
-            "all %" PRId64 " %s of the server are taken", max, what);
+    if (left == 1 && s->several) {
+        preflight_add(r, WHERE, s->id, PREFLIGHT_BLOCKING,
+            "one of %" PRId64 " %s is free, and two are needed to copy to several targets", max,
+            s->what);
+    } else if (left == 0) {
+        preflight_add(r, WHERE, s->id, PREFLIGHT_BLOCKING,
+            "all %" PRId64 " %s of the server are taken", max, s->what);
     } else if (left == 1) {
-        preflight_add(r, WHERE, id, PREFLIGHT_WARNING,
+        preflight_add(r, WHERE, s->id, PREFLIGHT_WARNING,
             "one of %" PRId64 " %s is free: enough, until a table has to be copied anew", max,
-            what);
+            s->what);
     } else {
-        preflight_add(
-            r, WHERE, id, PREFLIGHT_OK, "%" PRId64 " of %" PRId64 " %s are free", left, max, what);
+        preflight_add(r, WHERE, s->id, PREFLIGHT_OK, "%" PRId64 " of %" PRId64 " %s are free", left,
+            max, s->what);
         return;
     }
     preflight_todo(
-        r, "raise %s and restart the server, or remove what is not used any more", setting);
+        r, "raise %s and restart the server, or remove what is not used any more", s->setting);
 }
 
 static void
@@ -85,10 +95,12 @@ judge_slots(
 {
     /* What an earlier run left is ours to use again. */
     bool ours = s->slot.exists && (in->resume || in->began);
-    judge_free(r, "replication-slots", "replication slots", "max_replication_slots", s->slots_max,
-        s->slots_used - (ours ? 1 : 0));
-    judge_free(r, "wal-senders", "walsenders", "max_wal_senders", s->senders_max,
-        s->senders_used - (ours && s->slot.active ? 1 : 0));
+    bool several = !in->resume && in->config->sinks_len > 1;
+    const struct supply slots = {
+        "replication-slots", "replication slots", "max_replication_slots", several};
+    const struct supply senders = {"wal-senders", "walsenders", "max_wal_senders", several};
+    judge_free(r, &slots, s->slots_max, s->slots_used - (ours ? 1 : 0));
+    judge_free(r, &senders, s->senders_max, s->senders_used - (ours && s->slot.active ? 1 : 0));
 }
 
 static void
@@ -301,7 +313,8 @@ judge_connections(
     const struct preflight_input *in, const struct source_facts *s, struct preflight_report *r)
 {
     /* Copy workers, feed, and what setup, probe and cutover open. */
-    int64_t wanted = (int64_t)in->config->copy.jobs + 5;
+    int64_t copies = in->config->sinks_len > 1 ? (int64_t)in->config->sinks_len : 1;
+    int64_t wanted = (int64_t)in->config->copy.jobs * copies + 5;
     int64_t left = s->common.connections_max - s->common.connections_used;
     if (left >= wanted) {
         preflight_add(

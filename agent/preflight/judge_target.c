@@ -249,8 +249,9 @@ carries_rows(const struct pg_table *t)
     return t->kind == 'r';
 }
 
-static void
-judge_empty_tables(
+/* Tables that carry rows on the source and are not on the target. */
+static struct preflight_names
+tables_missing(
     const struct source_facts *s, const struct target_facts *t, struct preflight_report *r)
 {
     /* Tables come ordered by schema and name; as "schema.name" their order may be another. */
@@ -263,6 +264,30 @@ judge_empty_tables(
             missing.items[missing.len++] = wanted.items[i];
         }
     }
+    return missing;
+}
+
+static void
+judge_tables_there(
+    const struct source_facts *s, const struct target_facts *t, struct preflight_report *r)
+{
+    struct preflight_names missing = tables_missing(s, t, r);
+    if (missing.len > 0) {
+        preflight_add(r, t->name, "target-tables", PREFLIGHT_BLOCKING,
+            "%zu table%s missing, and the sink starts without a copy: %s", missing.len,
+            missing.len == 1 ? " is" : "s are", preflight_list(r, &missing));
+        preflight_todo(r, "restore the target from a backup of the source, or let it start with a "
+                          "copy");
+    } else {
+        preflight_add(r, t->name, "target-tables", PREFLIGHT_OK, "the tables are there");
+    }
+}
+
+static void
+judge_empty_tables(
+    const struct source_facts *s, const struct target_facts *t, struct preflight_report *r)
+{
+    struct preflight_names missing = tables_missing(s, t, r);
     if (missing.len > 0) {
         preflight_add(r, t->name, "target-tables", PREFLIGHT_BLOCKING,
             "%zu table%s missing, and schema.copy is false: %s", missing.len,
@@ -370,6 +395,11 @@ judge_against_source(const struct preflight_input *in, const struct source_facts
     judge_encoding(s, t, r);
     judge_locale(s, t, r);
     if (in->resume) {
+        return;
+    }
+    if (in->attach) {
+        judge_tables_there(s, t, r);
+        judge_leftovers(t, r);
         return;
     }
     if (in->config->schema.copy) {

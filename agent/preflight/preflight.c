@@ -9,6 +9,7 @@
 
 #include "agent/base/buf.h"
 #include "agent/preflight/facts.h"
+#include "config/names.h"
 
 #define ARENA_BLOCK (32 * 1024)
 #define LIST_SHOWN  4
@@ -219,22 +220,71 @@ note_unreachable(struct preflight_report *r, const struct server_facts *s)
 }
 
 static bool
+is_known(const struct preflight_input *in, const char *name)
+{
+    for (size_t i = 0; i < in->sinks_len; i++) {
+        if (strcmp(in->sinks[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return !in->sinks;
+}
+
+/* Two sinks in one database would apply every change twice. */
+static void
+judge_shared(const struct target_facts *all, size_t i, struct preflight_report *r)
+{
+    const struct pg_server *a = &all[i].common.server;
+    for (size_t k = 0; k < i && all[i].common.reachable; k++) {
+        const struct pg_server *b = &all[k].common.server;
+        if (all[k].common.reachable && a->system_id != 0 && a->system_id == b->system_id &&
+            strcmp(a->database, b->database) == 0) {
+            preflight_add(r, all[i].name, "target-shared", PREFLIGHT_BLOCKING,
+                "the sinks '%s' and '%s' are the same database", all[k].name, all[i].name);
+            preflight_todo(r, "check the connection strings of both");
+        }
+    }
+}
+
+/* How a sink is looked at that joins a migration. */
+static void
+join_input(
+    const struct preflight_input *in, size_t sink, struct arena *a, struct preflight_input *out)
+{
+    const struct sink_config *s = &in->config->sinks[sink];
+    *out = *in;
+    if (in->resume && !is_known(in, s->name)) {
+        out->resume = false;
+        out->attach = strcmp(s->start, "copy") != 0;
+        char *origin = arena_alloc(a, ORIGIN_NAME_SIZE);
+        origin_name_later(in->config, sink, origin, ORIGIN_NAME_SIZE);
+        out->origin = origin;
+    }
+}
+
+static bool
 look_at_targets(const struct preflight_input *in, const struct source_facts *source,
     struct preflight_report *out, struct err *err)
 {
     const struct config *c = in->config;
-    for (size_t i = 0; i < c->sinks_len; i++) {
+    struct target_facts *facts = x_zalloc((c->sinks_len + 1) * sizeof(*facts));
+    bool ok = true;
+    for (size_t i = 0; ok && i < c->sinks_len; i++) {
+        struct preflight_input one;
         if (strcmp(c->sinks[i].type, "postgresql") != 0) {
             continue;
         }
-        struct target_facts facts = {0};
-        if (!preflight_gather_target(in, &c->sinks[i], source, &out->arena, &facts, err)) {
-            return err_wrap(err, "look at sink '%s'", c->sinks[i].name);
+        join_input(in, i, &out->arena, &one);
+        ok = preflight_gather_target(&one, &c->sinks[i], source, &out->arena, &facts[i], err) ||
+             err_wrap(err, "look at sink '%s'", c->sinks[i].name);
+        if (ok) {
+            note_unreachable(out, &facts[i].common);
+            preflight_judge_target(&one, source, &facts[i], out);
+            judge_shared(facts, i, out);
         }
-        note_unreachable(out, &facts.common);
-        preflight_judge_target(in, source, &facts, out);
     }
-    return true;
+    x_free(facts);
+    return ok;
 }
 
 bool
@@ -255,6 +305,31 @@ preflight_run(const struct preflight_input *in, struct preflight_report *out, st
             preflight_gather_local(in, &source, &out->arena, &local);
             preflight_judge_local(in, &source, &local, out);
         }
+    }
+    preflight_source_facts_done(&source);
+    return ok;
+}
+
+bool
+preflight_run_target(
+    const struct preflight_input *in, size_t sink, struct preflight_report *out, struct err *err)
+{
+    struct source_facts source = {0};
+    struct target_facts target = {0};
+    preflight_report_init(out);
+    bool ok =
+        preflight_gather_source(in, &out->arena, &source, err) &&
+        preflight_gather_target(in, &in->config->sinks[sink], &source, &out->arena, &target, err);
+    if (ok) {
+        note_unreachable(out, &source.common);
+        note_unreachable(out, &target.common);
+        /* Without it nothing was compared that has to be. */
+        if (!source.common.reachable) {
+            preflight_add(out, "source", "source-reachable", PREFLIGHT_BLOCKING, "%s",
+                source.common.error.text);
+            preflight_todo(out, "%s", source.common.error.hint);
+        }
+        preflight_judge_target(in, &source, &target, out);
     }
     preflight_source_facts_done(&source);
     return ok;

@@ -14,6 +14,7 @@
 #include "agent/base/arena.h"
 #include "agent/base/err.h"
 #include "agent/base/fs.h"
+#include "agent/store/store.h"
 #include "config/config.h"
 
 enum preflight_verdict { PREFLIGHT_OK, PREFLIGHT_WARNING, PREFLIGHT_BLOCKING };
@@ -26,6 +27,13 @@ struct preflight_input {
     bool began;  /* this data directory began to prepare the source: a slot or publication of our
                     name is ours */
     const struct fs *fs; /* NULL: fs_system */
+    /* With `resume`: the sinks that the migration has; others join it, and are judged like new.
+     * NULL: not known, all of them are taken for known. */
+    struct sink_row *sinks;
+    size_t sinks_len;
+    /* Of one sink that joins a migration (preflight_run_target): */
+    const char *origin; /* the one it will have; NULL: by its place in the configuration */
+    bool attach;        /* it gets no copy: its tables are there, with rows */
 };
 
 struct preflight_finding {
@@ -47,6 +55,9 @@ struct preflight_report {
  * reached is a finding; false means that the look itself broke off. */
 bool preflight_run(
     const struct preflight_input *in, struct preflight_report *out, struct err *err) must_use;
+/* The same of one target alone, number `sink` of the configuration; `resume` is not looked at. */
+bool preflight_run_target(const struct preflight_input *in, size_t sink,
+    struct preflight_report *out, struct err *err) must_use;
 void preflight_report_init(struct preflight_report *r);
 void preflight_report_done(struct preflight_report *r); /* accepts an all-zero report */
 

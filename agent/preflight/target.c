@@ -65,7 +65,11 @@ read_leftovers(PGconn *conn, const struct preflight_input *in, const struct sink
 {
     char origin[ORIGIN_NAME_SIZE];
     PGresult *res = NULL;
-    origin_name(in->config, (size_t)(sink - in->config->sinks), origin, sizeof(origin));
+    if (in->origin) {
+        snprintf(origin, sizeof(origin), "%s", in->origin);
+    } else {
+        origin_name(in->config, (size_t)(sink - in->config->sinks), origin, sizeof(origin));
+    }
     out->items = arena_alloc(a, 3 * sizeof(*out->items));
     if (!pg_query(conn, "look for tidegate's own tables", readable_sql, 0, NULL, &res, err)) {
         return false;
@@ -230,7 +234,7 @@ preflight_gather_target(const struct preflight_input *in, const struct sink_conf
         ok = read_leftovers(conn, in, sink, a, &out->leftovers, err);
     }
     /* Whether tables that must not be there are empty is of no interest. */
-    if (ok && !in->resume && !in->config->schema.copy) {
+    if (ok && !in->resume && !in->attach && !in->config->schema.copy) {
         ok = read_not_empty(conn, source, a, out, err);
     }
     PQfinish(conn);

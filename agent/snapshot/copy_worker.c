@@ -202,7 +202,7 @@ store_state(struct copy_worker *w, enum table_state state, struct err *err)
     row.sync = w->run->sync;
     row.bytes = t->copy.table->bytes;
     row.rows = t->rows;
-    if (!store_table_put(w->run->o->store, &row, err)) {
+    if (!store_sink_tables_put(w->run->o->store, w->run->o->sink, &row, 1, err)) {
         return false;
     }
     t->row = row;

@@ -74,7 +74,7 @@ bool
 pass_read_rows(
     struct snapshot *s, const struct ledger *l, struct table_row **rows, size_t *n, struct err *err)
 {
-    if (!store_tables(s->o.store, rows, n, err)) {
+    if (!store_sink_tables(s->o.store, s->o.sink, rows, n, err)) {
         return false;
     }
     qsort(*rows, *n, sizeof(**rows), by_oid);
@@ -85,7 +85,7 @@ pass_read_rows(
             ledger_copied(l, row->oid, &sync)) {
             row->state = TABLE_COPIED;
             row->sync = sync;
-            if (!store_table_put(s->o.store, row, err)) {
+            if (!store_sink_tables_put(s->o.store, s->o.sink, row, 1, err)) {
                 x_free(*rows);
                 *rows = NULL;
                 return false;
@@ -536,8 +536,8 @@ all_ready(struct pass *p, struct err *err)
         all = all && r->post.items[i].state == POST_DONE;
     }
     bool ok = !all || ledger_add(p->target, p->s->o.name, PENDING_NONE_ITEM, err);
-    ok =
-        ok && (r->tables_len == 0 || store_table_put_many(p->s->o.store, rows, r->tables_len, err));
+    ok = ok && (r->tables_len == 0 ||
+                   store_sink_tables_put(p->s->o.store, p->s->o.sink, rows, r->tables_len, err));
     x_free(rows);
     return ok;
 }

@@ -24,10 +24,12 @@
 #define SCRIPT_MAX (1ULL << 30)
 #define STAGE      "schema"
 
+/* Every sink has files of its own: what is made on its target has to be of one dump. */
 static char *
 path_in(const struct snapshot_options *o, const char *name)
 {
-    return x_printf("%s/%s", o->dir, name);
+    return o->sink ? x_printf("%s/schema.%s.%s", o->dir, o->sink, name)
+                   : x_printf("%s/schema.%s", o->dir, name);
 }
 
 /* --- what is left out ----------------------------------------------------------------------- */
@@ -162,7 +164,7 @@ run_dump(const struct snapshot_options *o, int source_version, const char *snaps
     if (!pgtools_find(source_version, &pg_dump, &pg_restore, err)) {
         return false;
     }
-    char *partial = path_in(o, "schema.dump.partial"), *final = path_in(o, "schema.dump");
+    char *partial = path_in(o, "dump.partial"), *final = path_in(o, "dump");
     char *snapshot_arg = x_printf("--snapshot=%s", snapshot);
     const char *fixed[] = {"-w", "--format=custom", "--schema-only", "--no-publications",
         "--no-subscriptions", "--encoding=UTF8", "--exclude-schema=tidegate", snapshot_arg, "-f",
@@ -189,7 +191,7 @@ schema_dump(const struct snapshot_options *o, PGconn *keeper, const char *snapsh
     struct err *err)
 {
     const struct fs *fs = &fs_system;
-    char *path = path_in(o, "schema.dump");
+    char *path = path_in(o, "dump");
     int fd = fs->open(fs, path, O_RDONLY, 0);
     x_free(path);
     if (fd >= 0) {
@@ -238,7 +240,7 @@ static bool
 load_section(const struct snapshot_options *o, const char *pg_restore, const char *section,
     struct toc *out, struct err *err)
 {
-    char *dump = path_in(o, "schema.dump"), *script_path = path_in(o, "schema.sql");
+    char *dump = path_in(o, "dump"), *script_path = path_in(o, "sql");
     char *list = NULL, *script = NULL, *section_arg = x_printf("--section=%s", section);
     const char *common[] = {section_arg, NULL, NULL};
     size_t n = 1;

@@ -24,6 +24,7 @@ struct snapshot;
 /* Strings are borrowed for the object's life. */
 struct snapshot_options {
     const char *name; /* of the migration: keys the ledger, application names */
+    const char *sink; /* whose tables in the store are meant; NULL: the list of tables itself */
     const char *source_dsn, *target_dsn;
     const char *dir; /* for the schema dump and scratch files */
     struct table_filter filter;

@@ -25,7 +25,7 @@
 #include "agent/base/parse.h"
 #include "agent/store/store.intern.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define BUSY_MS        10000
 #define LOCK_ATTEMPTS  40
 #define LOCK_PAUSE_US  50000
@@ -34,7 +34,7 @@
     "command and start the migration anew"
 
 static const char schema_sql[] = "CREATE TABLE schema_version (version INTEGER NOT NULL);"
-                                 "INSERT INTO schema_version VALUES (1);"
+                                 "INSERT INTO schema_version VALUES (2);"
                                  "CREATE TABLE named_value ("
                                  "  key TEXT NOT NULL PRIMARY KEY,"
                                  "  value TEXT NOT NULL) WITHOUT ROWID;"
@@ -47,7 +47,24 @@ static const char schema_sql[] = "CREATE TABLE schema_version (version INTEGER N
                                  "  sync INTEGER NOT NULL," /* 64 bits, read as unsigned */
                                  "  bytes INTEGER NOT NULL,"
                                  "  rows INTEGER NOT NULL,"
-                                 "  identity_changed INTEGER NOT NULL);";
+                                 "  identity_changed INTEGER NOT NULL);"
+                                 "CREATE TABLE sink ("
+                                 "  number INTEGER PRIMARY KEY,"
+                                 "  name TEXT NOT NULL UNIQUE,"
+                                 "  type TEXT NOT NULL,"
+                                 "  origin TEXT NOT NULL,"
+                                 "  copies INTEGER NOT NULL,"
+                                 "  copied INTEGER NOT NULL,"
+                                 "  start INTEGER NOT NULL);"
+                                 "CREATE TABLE sink_copy ("
+                                 "  sink TEXT NOT NULL,"
+                                 "  oid INTEGER NOT NULL,"
+                                 "  state TEXT NOT NULL"
+                                 "    CHECK (state IN ('pending', 'copying', 'copied', 'ready')),"
+                                 "  sync INTEGER NOT NULL,"
+                                 "  bytes INTEGER NOT NULL,"
+                                 "  rows INTEGER NOT NULL,"
+                                 "  PRIMARY KEY (sink, oid)) WITHOUT ROWID;";
 
 static const char *const statement_sql[STMT_COUNT] = {
     [STMT_BEGIN] = "BEGIN IMMEDIATE",
@@ -61,8 +78,27 @@ static const char *const statement_sql[STMT_COUNT] = {
                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [STMT_TABLES] = "SELECT oid, schema, name, state, sync, bytes, rows, identity_changed"
                     " FROM source_table ORDER BY schema, name, oid",
+    [STMT_SINK_TABLE_PUT] = "INSERT OR REPLACE INTO sink_copy (sink, oid, state, sync, bytes, rows)"
+                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [STMT_SINK_TABLES] = "SELECT t.oid, t.schema, t.name, coalesce(k.state, 'pending'),"
+                         " coalesce(k.sync, 0), coalesce(k.bytes, t.bytes), coalesce(k.rows, 0),"
+                         " t.identity_changed FROM source_table t"
+                         " LEFT JOIN sink_copy k ON k.oid = t.oid AND k.sink = ?1"
+                         " ORDER BY t.schema, t.name, t.oid",
+    [STMT_SINK_PUT] = "INSERT INTO sink (name, type, origin, copies, start, copied)"
+                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO UPDATE SET"
+                      " type = excluded.type, origin = excluded.origin,"
+                      " copies = excluded.copies, start = excluded.start, copied = excluded.copied",
+    [STMT_SINKS] = "SELECT name, type, origin, copies, start, copied FROM sink ORDER BY number",
+    [STMT_SINK_FORGET] = "DELETE FROM sink WHERE name = ?1",
+    [STMT_SINK_FORGET_TABLES] = "DELETE FROM sink_copy WHERE sink = ?1",
+    [STMT_SINK_FORGET_VALUES] =
+        "DELETE FROM named_value WHERE key IN ('" STORE_CURSOR "' || ?1, '" STORE_DEFER_FIRING
+        "' || ?1, '" STORE_AFTER_CUTOVER "' || ?1)",
     [STMT_WIPE_VALUES] = "DELETE FROM named_value",
     [STMT_WIPE_TABLES] = "DELETE FROM source_table",
+    [STMT_WIPE_SINKS] = "DELETE FROM sink",
+    [STMT_WIPE_SINK_TABLES] = "DELETE FROM sink_copy",
 };
 
 bool
@@ -431,7 +467,9 @@ store_wipe(struct store *s, struct err *err)
     pthread_mutex_lock(&s->mutex);
     bool ok = store_run_locked(s, STMT_BEGIN, "begin", err);
     ok = ok && store_run_locked(s, STMT_WIPE_VALUES, "forget values", err) &&
-         store_run_locked(s, STMT_WIPE_TABLES, "forget tables", err);
+         store_run_locked(s, STMT_WIPE_TABLES, "forget tables", err) &&
+         store_run_locked(s, STMT_WIPE_SINKS, "forget sinks", err) &&
+         store_run_locked(s, STMT_WIPE_SINK_TABLES, "forget copies", err);
     ok = store_end_locked(s, ok, "commit", err);
     pthread_mutex_unlock(&s->mutex);
     return ok;

@@ -61,6 +61,35 @@ bool store_table_put_many(
     struct store *s, const struct table_row *rows, size_t n, struct err *err) must_use;
 /* New array ordered by schema, name (x_free). */
 bool store_tables(struct store *s, struct table_row **out, size_t *n, struct err *err) must_use;
+
+/* The same per sink: schema, name and identity are those of the list above, state, sync, bytes and
+ * rows are the sink's own. A table of which nothing was noted for the sink is PENDING. `sink` NULL:
+ * the list itself. */
+bool store_sink_tables(
+    struct store *s, const char *sink, struct table_row **out, size_t *n, struct err *err) must_use;
+bool store_sink_tables_put(struct store *s, const char *sink, const struct table_row *rows,
+    size_t n, struct err *err) must_use;
+
+/* The sinks of the migration, with what does not change while a sink lives, and whether its
+ * copy is complete. */
+struct sink_row {
+    char name[64]; /* the key */
+    char type[32];
+    char origin[160]; /* under which its target keeps the position */
+    bool copies;      /* its target gets a copy; false: it has the data, or keeps none */
+    bool copied;      /* ... and has it */
+    uint64_t start;   /* position behind which its feed begins; 0: where the migration's begins */
+};
+bool store_sink_put(struct store *s, const struct sink_row *row, struct err *err) must_use;
+/* New array in the order in which they came (x_free). */
+bool store_sinks(struct store *s, struct sink_row **out, size_t *n, struct err *err) must_use;
+/* Forgets the sink: its row, its tables and every value whose key ends in _NAME and begins with one
+ * of the prefixes below. */
+bool store_sink_forget(struct store *s, const char *name, struct err *err) must_use;
+#define STORE_CURSOR        "cursor_" /* last durable position of the sink, decimal */
+#define STORE_DEFER_FIRING  "defer_firing_"
+#define STORE_AFTER_CUTOVER "after_cutover_"
+
 /* Forgets everything (cleanup). */
 bool store_wipe(struct store *s, struct err *err) must_use;
 

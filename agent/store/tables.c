@@ -2,6 +2,9 @@
  *
  * The rows about tables. States are stored as words, for the operator who looks; 64-bit counters as
  * SQLite's signed integers with the same bits.
+ *
+ * The list of tables stands in source_table, as the set-up made it; what each sink has of them, in
+ * sink_copy.
  */
 #include <stdio.h>
 #include <string.h>
@@ -46,6 +49,36 @@ store_table_put_many(struct store *s, const struct table_row *rows, size_t n, st
     bool ok = store_run_locked(s, STMT_BEGIN, "begin", err);
     for (size_t i = 0; ok && i < n; i++) {
         ok = put_locked(s, &rows[i], err);
+    }
+    ok = store_end_locked(s, ok, "commit tables", err);
+    pthread_mutex_unlock(&s->mutex);
+    return ok;
+}
+
+static bool
+put_copy_locked(struct store *s, const char *sink, const struct table_row *row, struct err *err)
+{
+    sqlite3_stmt *stmt = s->statements[STMT_SINK_TABLE_PUT];
+    sqlite3_bind_text(stmt, 1, sink, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 2, row->oid);
+    sqlite3_bind_text(stmt, 3, state_names[row->state], -1, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 4, (int64_t)row->sync);
+    sqlite3_bind_int64(stmt, 5, (int64_t)row->bytes);
+    sqlite3_bind_int64(stmt, 6, (int64_t)row->rows);
+    return store_run_locked(s, STMT_SINK_TABLE_PUT, "write table", err);
+}
+
+bool
+store_sink_tables_put(
+    struct store *s, const char *sink, const struct table_row *rows, size_t n, struct err *err)
+{
+    if (!sink) {
+        return store_table_put_many(s, rows, n, err);
+    }
+    pthread_mutex_lock(&s->mutex);
+    bool ok = store_run_locked(s, STMT_BEGIN, "begin", err);
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = put_copy_locked(s, sink, &rows[i], err);
     }
     ok = store_end_locked(s, ok, "commit tables", err);
     pthread_mutex_unlock(&s->mutex);
@@ -101,10 +134,21 @@ read_row(sqlite3_stmt *stmt, struct table_row *row, struct err *err)
 bool
 store_tables(struct store *s, struct table_row **out, size_t *n, struct err *err)
 {
+    return store_sink_tables(s, NULL, out, n, err);
+}
+
+bool
+store_sink_tables(
+    struct store *s, const char *sink, struct table_row **out, size_t *n, struct err *err)
+{
+    enum statement which = sink ? STMT_SINK_TABLES : STMT_TABLES;
     struct table_row *rows = x_malloc(sizeof *rows);
     size_t len = 0, cap = 1;
     pthread_mutex_lock(&s->mutex);
-    sqlite3_stmt *stmt = s->statements[STMT_TABLES];
+    sqlite3_stmt *stmt = s->statements[which];
+    if (sink) {
+        sqlite3_bind_text(stmt, 1, sink, -1, SQLITE_STATIC);
+    }
     bool ok = true;
     int rc;
     while (ok && (rc = sqlite3_step(stmt)) != SQLITE_DONE) {
@@ -118,7 +162,7 @@ store_tables(struct store *s, struct table_row **out, size_t *n, struct err *err
         }
         ok = read_row(stmt, &rows[len++], err);
     }
-    store_reset_locked(s, STMT_TABLES);
+    store_reset_locked(s, which);
     pthread_mutex_unlock(&s->mutex);
     if (!ok) {
         x_free(rows);

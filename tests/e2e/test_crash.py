@@ -88,13 +88,11 @@ def ready_tables(agent):
     import sqlite3
     db = sqlite3.connect(f"file:{agent.dir}/state.db", uri=True)
     try:
-        names = [r[0] for r in db.execute("select name from sqlite_master where type = 'table'")]
-        name = next(n for n in names if "table" in n)
-        columns = [r[1] for r in db.execute(f"pragma table_info({name})")]
-        rows = [dict(zip(columns, r)) for r in db.execute(f"select * from {name}")]
+        return [r[0] for r in db.execute(
+            "select t.name from source_table t join sink_copy k on k.oid = t.oid "
+            "where k.state in ('copied', 'ready')")]
     finally:
         db.close()
-    return [r["name"] for r in rows if str(r["state"]).lower() in ("2", "3", "copied", "ready")]
 
 
 def test_target_restarts(own_world):

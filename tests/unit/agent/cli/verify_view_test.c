@@ -93,6 +93,18 @@ json_says_equal_only_when_all_is(void **state)
     assert_non_null(strstr(buf_cstr(&text), "\"equal\":false"));
 }
 
+static void
+json_of_several_targets_names_each(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"one", "two"};
+    struct verify_report r[] = {{.tables = tables, .len = 1, .equal = 1}, sample()};
+    verify_view_json_many(&text, names, r, 2);
+    const char *out = buf_cstr(&text);
+    assert_non_null(strstr(out, "{\"equal\":false,\"sinks\":[{\"sink\":\"one\",\"equal\":true,"));
+    assert_non_null(strstr(out, "{\"sink\":\"two\",\"equal\":false,"));
+}
+
 int
 main(void)
 {
@@ -101,6 +113,7 @@ main(void)
         cmocka_unit_test_setup_teardown(all_lists_everything, begin, end),
         cmocka_unit_test_setup_teardown(streaming_agent_is_mentioned_with_differences, begin, end),
         cmocka_unit_test_setup_teardown(json_says_equal_only_when_all_is, begin, end),
+        cmocka_unit_test_setup_teardown(json_of_several_targets_names_each, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

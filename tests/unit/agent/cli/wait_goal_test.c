@@ -54,6 +54,18 @@ position_must_be_durable_at_every_sink(void **state)
 }
 
 static void
+a_named_sink_is_the_only_one_that_counts(void **state)
+{
+    (void)state;
+    struct wait_goal g = {.position = true, .lsn = 100, .sink = "a"};
+    struct agent_status s = two_sinks(PHASE_STREAMING, 100, 99);
+    s.sinks[1].state = SINK_FAILED;
+    assert_int_equal(wait_goal_step(&g, &s, why, sizeof why), WAIT_REACHED);
+    g.lsn = 101;
+    assert_int_equal(wait_goal_step(&g, &s, why, sizeof why), WAIT_MORE);
+}
+
+static void
 applied_is_not_durable(void **state)
 {
     (void)state;
@@ -123,6 +135,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(phase_or_a_later_one_is_reached),
         cmocka_unit_test(position_must_be_durable_at_every_sink),
+        cmocka_unit_test(a_named_sink_is_the_only_one_that_counts),
         cmocka_unit_test(applied_is_not_durable),
         cmocka_unit_test(position_does_not_count_while_the_copy_runs),
         cmocka_unit_test(without_sinks_a_position_is_never_reached),
