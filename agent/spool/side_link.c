@@ -95,6 +95,7 @@ side_retire(struct spool *s, struct err *err)
     size_t n = 0;
     bool ok = true;
 
+    /* Only this thread changes the list: it may look without the lock. */
     while (n < set->count && set->files[n].segment < s->segments[0].header.number) {
         n++;
     }

@@ -18,7 +18,10 @@ PROGRAM = os.environ.get("TIDEGATE_FAILPOINT_BIN")
 AFTER_A_CRASH = {"spool.recovered", "spool.truncated"}
 
 # Seconds of streaming until a point that is not reached at once.
-LATER = {"spool.retired": 12}
+LATER = {"spool.retired": 12, "spool.side.retired": 12}
+
+# Points of side files: transactions must come while they are still open at the source.
+SIDE = "spool.side."
 
 pytestmark = [
     pytest.mark.crash,
@@ -61,10 +64,25 @@ def attempt(agent, command, goal):
         time.sleep(0.1)
 
 
+def stream(world):
+    """Transactions that are streamed: one that ends, with a subtransaction that does not, and one that does not."""
+    source, update = world.source, "update pgbench_accounts set abalance = abalance + 1 where aid <= 3000"
+    source.psql("alter system set logical_decoding_work_mem = '64kB'", "postgres")
+    source.psql("select pg_reload_conf()", "postgres")
+    time.sleep(0.5)
+    source.psql(f"begin; {update}; savepoint s; {update}; rollback to s; {update}; commit", world.db, check=False)
+    source.psql(f"begin; {update}; rollback", world.db, check=False)
+    source.psql("alter system reset logical_decoding_work_mem", "postgres")
+    source.psql("select pg_reload_conf()", "postgres")
+    time.sleep(0.5)
+
+
 def drive(world, agent, spec):
     """One run to the end of the migration, or to the point where it is killed (Died)."""
     agent.start(env={"TIDEGATE_FAILPOINTS": spec} if spec else {})
     attempt(agent, ("wait", "--phase", "streaming", "--timeout", "30s"), lambda d: d.returncode == 0)
+    if spec.startswith(SIDE):
+        stream(world)
     # Enough for several segments, so that sealing and retiring happen.
     world.source.psql("update pgbench_accounts set abalance = abalance + 1 where aid <= 8000", world.db,
                       check=False)

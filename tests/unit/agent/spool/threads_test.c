@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One writer, readers that follow it by their events, and retirement behind them, on a real file
- * system. Run it under the thread sanitizer, too.
+ * system; every fifth transaction is streamed. Run it under the thread sanitizer, too.
  */
 #include <poll.h>
 #include <stdatomic.h>
@@ -67,15 +67,24 @@ write_all(struct spool *s, struct shared *shared, uint64_t *rows, uint64_t *sum)
     struct err err = ERR_INIT;
     uint8_t bytes[300];
     for (uint64_t i = 1; i <= TRANSACTIONS; i++) {
-        struct record rec = {.kind = RECORD_BEGIN, .position = i * 10 - 5, .received_us = 1};
-        ok(spool_append(s, &rec, &err));
+        uint32_t stream = i % 5 == 0 ? (uint32_t)i : 0;
+        struct record rec;
+        struct record begin = {
+            .kind = RECORD_BEGIN, .stream = stream, .position = i * 10 - 5, .received_us = 1};
+        if (stream == 0) {
+            ok(spool_append(s, &begin, &err));
+        }
         for (uint64_t row = 0; row < i % 7; row++) {
             size_t len = (i * 31 + row * 7) % sizeof(bytes);
             memset(bytes, (int)i, len);
             rec = (struct record){.kind = RECORD_DATA, .received_us = 2, .payload = {bytes, len}};
+            rec.xid = rec.stream = stream;
             ok(spool_append(s, &rec, &err));
             *rows += 1;
             *sum += (i & 255) * len;
+        }
+        if (stream != 0) {
+            ok(spool_append(s, &begin, &err));
         }
         rec = (struct record){.kind = RECORD_COMMIT, .position = i * 10, .received_us = 3};
         ok(spool_append(s, &rec, &err));
