@@ -34,6 +34,7 @@ struct sink_config {
     uint64_t inflight_bytes;
     char *start; /* "copy", "spool" or a position */
     enum error_policy on_error;
+    uint32_t dead_letter_limit;
 };
 
 #define CONFIG_SINKS_MAX 16

@@ -403,6 +403,13 @@ const struct option option_table[] = {
                "or drops what lies there), `upsert` turns an insert of a row that is there into "
                "an update, an update of a row that is missing into an insert, takes a delete of "
                "a missing row for done, and stops at everything else."},
+    {.path = "sinks[].dead_letter_limit",
+        .type = OPTION_NUMBER,
+        AT_SINK(dead_letter_limit),
+        .def = "10000",
+        RANGE(1, 1000000),
+        .doc = "Most dead letters of the sink that may wait. At the next one the sink stops: that "
+               "many refusals are no exceptions any more."},
 
     {.path = "control.socket",
         .type = OPTION_PATH,

@@ -24,6 +24,15 @@ struct sink {
     const struct sink_ops *ops;
 };
 
+/* What a session that sends each row alone does with one that the target refuses. */
+enum sink_refusal {
+    SINK_REFUSAL_ENDS,   /* nothing: the session is over */
+    SINK_REFUSAL_UNDONE, /* undoes that change alone; the transaction goes on without it */
+    SINK_REFUSAL_UPSERT, /* puts it another way: an insert of a row that is there as an update, an
+                            update of a missing one as an insert; a delete of a missing one is done.
+                            What is refused then, too, is undone */
+};
+
 /* Strings are borrowed for the sink's life. */
 struct sink_params {
     const char *name; /* of the sink in the configuration */
@@ -35,6 +44,7 @@ struct sink_params {
     uint64_t inflight_bytes; /* most bytes sent and not yet answered */
     int64_t timeout_us;      /* silence of the target after which the connection counts as dead */
     bool row_by_row;         /* never join rows: used to find the change that failed */
+    enum sink_refusal refusal; /* with row_by_row */
 };
 
 /* Positions are those of COMMIT and MARK changes. */
@@ -44,11 +54,32 @@ struct sink_progress {
     int64_t
         applied_commit_us; /* source's commit time of the transaction applied last; 0: none yet */
     uint64_t transactions, rows; /* since open */
+    uint64_t upserted;           /* of the rows, those put another way (SINK_REFUSAL_UPSERT) */
 };
 
 enum sink_feature {
     SINK_OWNS_POSITION = 1 << 0, /* keeps the position in the same transaction as the data */
     SINK_TRUNCATE = 1 << 1,
+};
+
+/* Applies changes of the past again, one by one and outside of the feed: the sink's position stays
+ * as it is. Each goes into a target transaction of its own that also notes its token, so that it is
+ * applied once, whatever ends the program in between. */
+struct sink_replay {
+    const struct sink_replay_ops *ops;
+};
+
+struct sink_replay_ops {
+    /* May run beside an open sink of the same name; ERR_RETRY while another replay of it runs. */
+    bool (*open)(const struct sink_params *p, struct sink_replay **out, struct err *err);
+    /* True: it is applied, durably; *before: it had been noted, nothing was done now. ERR_DATA: it
+     * was refused and undone, and the next one may come; after another error only free. The token
+     * is of letters and digits. */
+    bool (*apply)(struct sink_replay *s, const char *token, const struct change *c, bool *before,
+        struct err *err);
+    /* Takes the note away: nobody will bring this change again. */
+    bool (*forget)(struct sink_replay *s, const char *token, struct err *err);
+    void (*free)(struct sink_replay *s); /* accepts NULL */
 };
 
 struct sink_ops {
@@ -74,6 +105,10 @@ struct sink_ops {
     /* Descriptor that becomes readable when poll has something to do; -1: none. */
     int (*fd)(const struct sink *s);
     void (*free)(struct sink *s); /* accepts NULL; an open target transaction is rolled back */
+    /* After apply of a row or TRUNCATE failed: the change alone was undone, and apply may go on
+     * with the next one. NULL: never. */
+    bool (*undone)(const struct sink *s);
+    const struct sink_replay_ops *replay; /* NULL: it has none */
 };
 
 static inline bool must_use
@@ -111,6 +146,12 @@ sink_free(struct sink *s)
     if (s) {
         s->ops->free(s);
     }
+}
+
+static inline bool
+sink_undone(const struct sink *s)
+{
+    return s->ops->undone && s->ops->undone(s);
 }
 
 const struct sink_ops *sink_find(const char *name);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The targets: the sink's replication origin, and schema `tidegate` with the tables `ledger` (keyed
- * by migration) and `progress` (keyed by origin). Several migrations may share a target: only our
- * rows go, a table goes when it is empty then, and the schema when nothing is left in it.
+ * by migration), `progress` and `replayed` (keyed by origin). Several migrations may share a
+ * target: only our rows go, a table goes when it is empty then, and the schema when nothing is left
+ * in it.
  */
 #include <string.h>
 
@@ -100,12 +101,17 @@ static const struct helper {
         "SELECT EXISTS (SELECT FROM tidegate.progress WHERE origin = $1)",
         "DELETE FROM tidegate.progress WHERE origin = $1",
         "SELECT EXISTS (SELECT FROM tidegate.progress)", "DROP TABLE tidegate.progress", true},
+    {"replayed", "SELECT pg_catalog.to_regclass('tidegate.replayed') IS NOT NULL",
+        "LOCK TABLE tidegate.replayed",
+        "SELECT EXISTS (SELECT FROM tidegate.replayed WHERE origin = $1)",
+        "DELETE FROM tidegate.replayed WHERE origin = $1",
+        "SELECT EXISTS (SELECT FROM tidegate.replayed)", "DROP TABLE tidegate.replayed", true},
 };
 
 enum { HELPERS_LEN = sizeof helpers / sizeof *helpers };
 
 #define SCHEMA_EXISTS "SELECT pg_catalog.to_regnamespace('tidegate') IS NOT NULL"
-/* Anything that is not one of our two tables or part of one. */
+/* Anything that is not one of our tables or part of one. */
 #define SCHEMA_IN_USE                                                                              \
     "SELECT EXISTS (SELECT FROM pg_catalog.pg_depend d"                                            \
     " WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.deptype = 'n'"                \

@@ -11,6 +11,7 @@
 #include "agent/cli/cmd_cleanup.h"
 #include "agent/cli/cmd_config.h"
 #include "agent/cli/cmd_cutover.h"
+#include "agent/cli/cmd_dead_letters.h"
 #include "agent/cli/cmd_pause.h"
 #include "agent/cli/cmd_run.h"
 #include "agent/cli/cmd_spool.h"
@@ -30,6 +31,7 @@ static const struct cli_command commands[] = {
     {"pause", "holds a sink or the copy", cmd_pause},
     {"resume", "lets a paused sink or the copy go on", cmd_resume},
     {"spool", "reads a spool: ls, cat, verify", cmd_spool},
+    {"dead-letters", "changes that a sink was refused: list, show, replay, drop", cmd_dead_letters},
     {"cleanup", "removes everything that tidegate made on both servers and here", cmd_cleanup},
     {"config", "check, example, reference and schema of the configuration", cmd_config},
 };
@@ -64,7 +66,7 @@ print_help(FILE *to)
           "Commands:\n",
         to);
     for (size_t i = 0; i < COMMANDS_LEN; i++) {
-        fprintf(to, "  %-10s%s\n", commands[i].name, commands[i].summary);
+        fprintf(to, "  %-14s%s\n", commands[i].name, commands[i].summary);
     }
     fputs("\n"
           "tidegate help COMMAND shows options, exit codes and an example of a command.\n\n"

@@ -33,7 +33,7 @@ static const struct arg_command command = {
 struct cutover_args {
     struct common_args common;
     int64_t timeout_us;
-    bool has_timeout, no_fence, no_verify, dry_run, json;
+    bool has_timeout, no_fence, no_verify, dry_run, accept_letters, json;
 };
 
 /* Only what was said on the command line: the rest is in the agent's configuration. */
@@ -44,6 +44,9 @@ write_request(struct buf *out, const struct cutover_args *c)
     json_init(&w, out);
     json_object_begin(&w);
     json_kv_bool(&w, "dry_run", c->dry_run);
+    if (c->accept_letters) {
+        json_kv_bool(&w, "accept_dead_letters", true);
+    }
     if (c->no_fence) {
         json_kv_string(&w, "fence", "none");
     }
@@ -179,6 +182,10 @@ cmd_cutover(int argc, char **argv)
             .type = ARG_FLAG,
             .help = "say what would be done and how long it would take",
             .out = &c.dry_run},
+        {.name = "accept-dead-letters",
+            .type = ARG_FLAG,
+            .help = "open the target although changes wait as dead letters",
+            .out = &c.accept_letters},
         {.name = "json", .type = ARG_FLAG, .help = "the report as JSON", .out = &c.json},
         COMMON_OPTIONS(&c.common),
         ARGS_END,

@@ -158,6 +158,11 @@ write_sink(struct buf *out, const struct sink_status *k)
     buf_printf(out, " / %s", format_duration((int64_t)(k->lag_seconds * 1e6), b));
     buf_printf(out, ", %" PRIu64 " transactions, %" PRIu64 " rows since it started\n",
         k->transactions, k->rows);
+    if (k->dead_letters > 0 || k->upserted > 0) {
+        label(out, "");
+        buf_printf(out, "%" PRIu64 " DEAD LETTERS WAIT, %" PRIu64 " rows upserted\n",
+            k->dead_letters, k->upserted);
+    }
     if (k->error[0] != '\0') {
         label(out, "");
         buf_printf(out, "%s\n", k->error);

@@ -15,7 +15,7 @@
 #include "agent/base/parse.h"
 #include "agent/control/status_read.h"
 
-enum { REPLY_MAX = 4 * 1024 * 1024, TIMEOUT_MS = 120 * 1000 };
+enum { REPLY_MAX = 256 * 1024 * 1024, TIMEOUT_MS = 120 * 1000 };
 
 struct client {
     CURL *curl;

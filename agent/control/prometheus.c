@@ -164,6 +164,18 @@ sink_rows(const struct sink_status *k)
 }
 
 static double
+sink_dead_letters(const struct sink_status *k)
+{
+    return (double)k->dead_letters;
+}
+
+static double
+sink_upserted(const struct sink_status *k)
+{
+    return (double)k->upserted;
+}
+
+static double
 sink_running(const struct sink_status *k)
 {
     return k->state == SINK_RUNNING ? 1 : 0;
@@ -188,6 +200,10 @@ static const struct {
     {"sink_transactions_total", "counter", "Transactions applied by this process.",
         sink_transactions},
     {"sink_rows_total", "counter", "Row changes applied by this process.", sink_rows},
+    {"sink_dead_letters", "gauge", "Refused changes that wait for the operator.",
+        sink_dead_letters},
+    {"sink_upserted_total", "counter",
+        "Row changes put another way because the row was there or missing.", sink_upserted},
 };
 
 static void

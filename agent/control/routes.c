@@ -10,6 +10,7 @@
 
 #include "agent/base/json_writer.h"
 #include "agent/base/parse.h"
+#include "agent/control/letters_json.h"
 #include "agent/control/params.h"
 #include "agent/control/prometheus.h"
 #include "agent/control/status_json.h"
@@ -90,6 +91,7 @@ handle_cutover_begin(const struct call *c, struct err *err)
     const struct params *p = c->params;
     if (!params_text(p, "fence", &fence, err) || !params_bool(p, "verify", &q.verify, err) ||
         !params_bool(p, "dry_run", &q.dry_run, err) ||
+        !params_bool(p, "accept_dead_letters", &q.accept_dead_letters, err) ||
         !params_milliseconds(p, "timeout_ms", &q.timeout_us, err)) {
         return bad_request(c);
     }
@@ -179,6 +181,32 @@ handle_stop(const struct call *c, struct err *err)
     return true;
 }
 
+static bool
+at_letters(const struct call *c, letters_call *ask, struct err *err)
+{
+    struct letter_desk desk;
+    return agent_letter_desk(c->routes->agent, &desk, err) &&
+           ask(&desk, c->params, &c->reply->body, err);
+}
+
+static bool
+handle_letters(const struct call *c, struct err *err)
+{
+    return at_letters(c, letters_list, err);
+}
+
+static bool
+handle_letters_drop(const struct call *c, struct err *err)
+{
+    return at_letters(c, letters_drop, err);
+}
+
+static bool
+handle_letters_replay(const struct call *c, struct err *err)
+{
+    return at_letters(c, letters_replay, err);
+}
+
 static const struct {
     const char *method, *path;
     bool (*handle)(const struct call *c, struct err *err);
@@ -193,6 +221,9 @@ static const struct {
     {"POST", "/resume", handle_resume},
     {"POST", "/mark", handle_mark},
     {"POST", "/stop", handle_stop},
+    {"GET", "/dead-letters", handle_letters},
+    {"POST", "/dead-letters/drop", handle_letters_drop},
+    {"POST", "/dead-letters/replay", handle_letters_replay},
 };
 
 enum { TABLE_LEN = sizeof table / sizeof *table };

@@ -4,6 +4,7 @@
  *
  *   GET  /status   /healthz   /metrics   /cutover
  *   POST /cutover  /cutover/ack   /pause   /resume   /mark   /stop
+ *   GET  /dead-letters   POST /dead-letters/drop   /dead-letters/replay
  *
  * Parameters stand in the query or in a JSON object as body. Errors are {error, hint, class}: 400
  * the request is wrong, 404, 405, 409 the state of the agent does not allow it, 503 worth another

@@ -17,7 +17,7 @@
 #include "agent/control/listen.h"
 #include "agent/control/routes.h"
 
-enum { BODY_MAX = 16 * 1024, REPLY_MAX = 1024 * 1024, THREADS = 3, IDLE_SECONDS = 30 };
+enum { BODY_MAX = 16 * 1024, REPLY_MAX = 256 * 1024 * 1024, THREADS = 3, IDLE_SECONDS = 30 };
 
 struct endpoint {
     struct server *server;
@@ -86,6 +86,14 @@ is_foreign(const struct endpoint *e, struct MHD_Connection *c)
                MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN));
 }
 
+/* Dead letters show rows: only who may open the unix socket sees them. */
+static bool
+is_private(const struct endpoint *e, const char *path)
+{
+    static const char letters[] = "/dead-letters";
+    return e->guarded && strncmp(path, letters, sizeof letters - 1) == 0;
+}
+
 static enum MHD_Result
 answer(const struct endpoint *e, struct MHD_Connection *c, const char *method, const char *path,
     const struct exchange *x)
@@ -95,6 +103,9 @@ answer(const struct endpoint *e, struct MHD_Connection *c, const char *method, c
     struct err err = ERR_INIT;
     if (is_foreign(e, c)) {
         err_set(&err, ERR_CONFIG, "a Host or Origin that is not this machine is refused");
+        routes_fail(&reply, 403, &err);
+    } else if (is_private(e, path)) {
+        err_set(&err, ERR_CONFIG, "dead letters are shown on the unix socket alone");
         routes_fail(&reply, 403, &err);
     } else if (x->too_long) {
         err_set(&err, ERR_CONFIG, "the body is longer than %d bytes", BODY_MAX);

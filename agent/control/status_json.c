@@ -133,6 +133,8 @@ write_sink(struct json_writer *w, const struct sink_status *k)
     json_kv_double(w, "lag_seconds", k->lag_seconds);
     json_kv_u64(w, "transactions", k->transactions);
     json_kv_u64(w, "rows", k->rows);
+    json_kv_u64(w, "dead_letters", k->dead_letters);
+    json_kv_u64(w, "upserted", k->upserted);
     kv_text(w, "error", k->error);
     json_object_end(w);
 }

@@ -96,6 +96,8 @@ read_sink(const json_t *o, struct sink_status *k)
     k->lag_seconds = json_number_value(json_object_get(o, "lag_seconds"));
     k->transactions = get_u64(o, "transactions");
     k->rows = get_u64(o, "rows");
+    k->dead_letters = get_u64(o, "dead_letters");
+    k->upserted = get_u64(o, "upserted");
     get_text(o, "error", k->error, sizeof k->error);
 }
 

@@ -43,7 +43,8 @@ bool agent_pause(struct agent *a, const char *sink, bool pause, struct err *err)
 struct cutover_request {
     enum fence_kind fence;
     bool verify;
-    bool dry_run; /* says what would be done and how long it would take */
+    bool dry_run;             /* says what would be done and how long it would take */
+    bool accept_dead_letters; /* those that wait are no obstacle */
     int64_t timeout_us;
 };
 
@@ -73,6 +74,10 @@ struct cutover_report {
 /* Starts a cutover; ERR_CONFIG with a hint when the phase does not allow it or one is running. */
 bool agent_cutover(struct agent *a, const struct cutover_request *req, struct err *err) must_use;
 void agent_cutover_report(struct agent *a, struct cutover_report *out);
+struct letter_desk;
+/* For agent/pipeline/letter_desk.h; borrowed for the agent's life. ERR_RETRY while it starts. */
+bool agent_letter_desk(struct agent *a, struct letter_desk *out, struct err *err) must_use;
+
 /* The report of a finished cutover was fetched: an agent that is DONE lingers up to 5 s for that.
  */
 void agent_cutover_acknowledge(struct agent *a);

@@ -66,9 +66,9 @@ struct agent {
     int64_t started_wall_us;
 
     struct store *store;
+    struct key_ring *keys; /* NULL: nothing is encrypted */
     struct spool *spool;
     struct room *room;     /* of the spool */
-    struct key_ring *keys; /* of everything on the disk that holds rows */
     struct anchor anchor;   /* of the set-up, until a copy job takes it */
     _Atomic uint64_t start; /* position at which the feed begins */
     uint64_t feed_id;

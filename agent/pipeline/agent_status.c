@@ -5,6 +5,7 @@
  */
 #include "agent/pipeline/agent.intern.h"
 #include "agent/pipeline/lag.h"
+#include "agent/store/letters.h"
 
 static uint64_t
 head_of(const struct agent *a, uint64_t position)
@@ -48,6 +49,7 @@ deliver_status(struct deliver *deliver, struct sink_status *s)
     s->lag_seconds = d.lag_seconds;
     s->transactions = d.progress.transactions;
     s->rows = d.progress.rows;
+    s->upserted = d.progress.upserted;
     snprintf(s->error, sizeof(s->error), "%s", d.error.text);
 }
 
@@ -59,6 +61,10 @@ sink_status(struct agent *a, size_t i, struct agent_status *out)
     snprintf(s->name, sizeof(s->name), "%s", l->config->name);
     snprintf(s->type, sizeof(s->type), "%s", l->config->type);
     s->state = SINK_WAITING;
+    struct err ignored = ERR_INIT;
+    if (a->store) {
+        (void)!letters_count(a->store, s->name, &s->dead_letters, &ignored);
+    }
     s->applied_position = s->durable_position = l->row.start ? l->row.start : a->start;
     if (l->deliver) {
         deliver_status(l->deliver, s);

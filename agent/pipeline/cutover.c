@@ -20,6 +20,7 @@
 #include "agent/pipeline/count_rows.h"
 #include "agent/pipeline/fence.h"
 #include "agent/pipeline/setup.h"
+#include "agent/store/letters.h"
 
 #define STAGE         "cutover"
 #define DRAIN_WAIT_US 5000
@@ -109,11 +110,32 @@ no_uncarried_tables(struct cutover *c, struct err *err)
                          "or start the migration anew");
 }
 
+/* Rows that wait as dead letters are rows that the target would open without. */
+static bool
+no_dead_letters(struct cutover *c, struct err *err)
+{
+    uint64_t n = 0;
+    if (c->req.accept_dead_letters) {
+        return true;
+    }
+    if (!letters_count(c->env.store, NULL, &n, err)) {
+        return false;
+    }
+    if (n == 0) {
+        return true;
+    }
+    err_set(err, ERR_CONFIG, "%llu dead letters wait: the target does not hold what they hold",
+        (unsigned long long)n);
+    return err_hint(err, "mend the target and `tidegate dead-letters replay --all`, or drop them; "
+                         "--accept-dead-letters cuts over without them");
+}
+
 static bool
 step_precheck(struct cutover *c, struct err *err)
 {
     struct cutover_sinks sinks;
-    if (!wait_for_sinks(c, &sinks, err) || !no_uncarried_tables(c, err)) {
+    if (!wait_for_sinks(c, &sinks, err) || !no_uncarried_tables(c, err) ||
+        !no_dead_letters(c, err)) {
         return false;
     }
     if (c->req.fence == FENCE_READ_ONLY && !fence_check(c->env.config, err)) {

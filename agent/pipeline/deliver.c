@@ -19,10 +19,14 @@
 #include "agent/pipeline/delivery.h"
 
 #define IDLE_WAIT_MS 250
+#define TELL_US      10000000 /* between two lines about parked changes */
 
 struct deliver {
     struct delivery *delivery;
     const struct stop *stop;
+    const struct clock *clock;
+    uint64_t told; /* parked changes that a line of the log spoke of */
+    int64_t told_us;
     char stage[80];
     struct thread thread;
     int wake_fd; /* eventfd: pause or resume was asked for */
@@ -67,6 +71,24 @@ publish(struct deliver *d)
     pthread_mutex_unlock(&d->lock);
 }
 
+/* Of the first one at once, of many now and then. */
+static void
+tell_parked(struct deliver *d, bool now)
+{
+    uint64_t n = 0;
+    const char *last = delivery_parked(d->delivery, &n);
+    int64_t time = n > d->told ? clock_mono_us(d->clock) : 0;
+    if (n == d->told || (!now && d->told > 0 && time - d->told_us < TELL_US)) {
+        return;
+    }
+    log_warn(d->stage,
+        "%llu changes were parked as dead letters, the last one is: %s; `tidegate dead-letters "
+        "list` shows them",
+        (unsigned long long)n, last);
+    d->told = n;
+    d->told_us = time;
+}
+
 static void
 wait_for_news(struct deliver *d, bool reading)
 {
@@ -92,6 +114,7 @@ pump(struct deliver *d, bool *again, struct err *err)
             return false;
         }
         publish(d);
+        tell_parked(d, false);
         if (next == DELIVERY_REOPEN) {
             *again = true;
             return true;
@@ -119,6 +142,7 @@ session(struct deliver *d, bool *again, struct err *err)
         ok = pump(d, again, err);
     }
     delivery_close(d->delivery);
+    tell_parked(d, !ok);
     return ok;
 }
 
@@ -172,6 +196,7 @@ deliver_start(const struct deliver_options *o, struct deliver **out, struct err 
 {
     struct deliver *d = x_zalloc(sizeof(*d));
     d->stop = o->stop;
+    d->clock = o->clock;
     snprintf(d->stage, sizeof(d->stage), "deliver %s", o->params.name);
     pthread_mutex_init(&d->lock, NULL);
     d->state.progress.applied = d->state.progress.durable = o->start;
@@ -184,7 +209,8 @@ deliver_start(const struct deliver_options *o, struct deliver **out, struct err 
         .start = o->start,
         .retry_max_us = o->retry_max_us,
         .give_up_us = o->give_up_us,
-        .clock = o->clock};
+        .clock = o->clock,
+        .letters = o->letters};
     if (!delivery_new(&steps, &d->delivery, err) ||
         !thread_start(&d->thread, "deliver", run, d, err)) {
         deliver_free(d);

@@ -15,6 +15,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/err.h"
 #include "agent/base/stop.h"
+#include "agent/pipeline/park.h"
 #include "agent/pipeline/status.h"
 #include "agent/pipeline/table_sync.h"
 #include "agent/spool/spool.h"
@@ -33,6 +34,7 @@ struct deliver_options {
     int64_t retry_max_us, give_up_us;
     const struct clock *clock;
     const struct stop *stop;
+    struct park_options letters; /* as in struct delivery_options */
 };
 
 struct deliver_state {

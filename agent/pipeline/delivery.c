@@ -32,8 +32,10 @@ struct delivery {
     bool in_transaction, has_rows;
     int64_t rows_commit_us; /* of the last transaction with rows */
     int64_t opened_us, synced_us;
-    int64_t idle_us;  /* wall clock when nothing was waiting last; 0: not yet */
-    int64_t alone_us; /* since when each row goes alone */
+    int64_t idle_us;   /* wall clock when nothing was waiting last; 0: not yet */
+    int64_t alone_us;  /* since when each row goes alone */
+    struct park *park; /* NULL: no letters */
+    uint64_t upserted; /* in the sessions before this one */
     unsigned since_poll;
     struct retry retry;
     atomic_uint_fast64_t durable;
@@ -69,6 +71,7 @@ report(struct delivery *d, const struct sink_progress *p)
         .behind_bytes = spool_reader_behind(d->reader),
         .rows_commit_us = d->rows_commit_us,
         .lag_seconds = lag_seconds(d, p)};
+    d->report.progress.upserted += d->upserted;
     d->news = true;
     atomic_store(&d->durable, p->durable);
 }
@@ -101,11 +104,43 @@ follow_transaction(struct delivery *d, const struct record *rec, const struct ch
     }
 }
 
+/* A commit is refused for what its rows did together: no single one can be parked. */
+static bool
+commit_refused(const struct delivery *d, const struct change *c, struct err *err)
+{
+    if (c->kind == CHANGE_COMMIT && err->class == ERR_DATA && d->o.params.row_by_row &&
+        d->o.letters.policy == ON_ERROR_DEAD_LETTER) {
+        err_hint(err, "a constraint that is checked at the commit refuses the transaction as a "
+                      "whole, which no dead letter can hold: mend the target and start again");
+    }
+    return false;
+}
+
+static bool
+apply_or_park(struct delivery *d, const struct record *rec, const struct change *c, struct err *err)
+{
+    bool parked = false;
+    if (!park_look(d->park, rec, c, &parked, err) || parked) {
+        return parked;
+    }
+    if (sink_apply(d->sink, c, err)) {
+        return true;
+    }
+    if (!d->o.params.row_by_row || !sink_undone(d->sink)) {
+        return commit_refused(d, c, err);
+    }
+    d->alone_us = now_us(d);
+    return park_refused(d->park, rec, c, err);
+}
+
 static bool
 hand_over(struct delivery *d, const struct record *rec, struct err *err)
 {
     struct change change;
     bool produced = false;
+    if (d->park) {
+        park_see(d->park, rec);
+    }
     if (!decoder_feed(d->decoder, rec, &change, &produced, err)) {
         char lsn[FORMAT_SIZE];
         return err_wrap(err, "decode record at %s", format_lsn(rec->position, lsn));
@@ -118,7 +153,7 @@ hand_over(struct delivery *d, const struct record *rec, struct err *err)
     if (!table_sync_filter(d->o.sync, d->commit_record, &change, &d->arena)) {
         return true;
     }
-    return sink_apply(d->sink, &change, err);
+    return d->park ? apply_or_park(d, rec, &change, err) : sink_apply(d->sink, &change, err);
 }
 
 /* What is not flushed yet is flushed; what is applied and not durable for a while is made durable,
@@ -207,12 +242,13 @@ delivery_open(struct delivery *d, uint64_t *resume, struct err *err)
         return err_wrap(err, "sink '%s'", d->o.params.name);
     }
     d->synced_us = now_us(d);
-    return true;
+    return !d->park || park_open(d->park, *resume, err);
 }
 
 void
 delivery_close(struct delivery *d)
 {
+    d->upserted = d->report.progress.upserted;
     sink_free(d->sink);
     d->sink = NULL;
     spool_reader_close(d->reader);
@@ -252,6 +288,13 @@ delivery_news(struct delivery *d, struct delivery_report *out)
     return true;
 }
 
+const char *
+delivery_parked(const struct delivery *d, uint64_t *n)
+{
+    *n = 0;
+    return d->park ? park_last(d->park, n) : "";
+}
+
 int
 delivery_sink_fd(const struct delivery *d)
 {
@@ -277,6 +320,12 @@ delivery_new(const struct delivery_options *o, struct delivery **out, struct err
     d->o = *o;
     arena_init(&d->arena, ARENA_BLOCK, 0);
     atomic_init(&d->durable, o->start);
+    if (o->letters.store) {
+        d->park = park_new(&o->letters);
+        d->o.params.refusal = o->letters.policy == ON_ERROR_DEAD_LETTER ? SINK_REFUSAL_UNDONE
+                              : o->letters.policy == ON_ERROR_UPSERT    ? SINK_REFUSAL_UPSERT
+                                                                        : SINK_REFUSAL_ENDS;
+    }
     if (!o->decoder->open(&d->decoder, err)) {
         delivery_free(d);
         return false;
@@ -292,6 +341,7 @@ delivery_free(struct delivery *d)
         return;
     }
     delivery_close(d);
+    park_free(d->park);
     decoder_free(d->decoder);
     arena_done(&d->arena);
     x_free(d);

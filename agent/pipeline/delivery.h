@@ -17,6 +17,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/err.h"
+#include "agent/pipeline/park.h"
 #include "agent/pipeline/table_sync.h"
 #include "agent/spool/spool.h"
 #include "decoders/decoder.h"
@@ -33,6 +34,7 @@ struct delivery_options {
     uint64_t start;                /* position at which the copy began */
     int64_t retry_max_us, give_up_us;
     const struct clock *clock;
+    struct park_options letters; /* store NULL: there are none, and a refusal ends it */
 };
 
 /* What the caller does after a step that went well. */
@@ -79,6 +81,8 @@ enum delivery_verdict delivery_failed(
 
 /* True when the sink was asked since the last call: *out has its word. */
 bool delivery_news(struct delivery *d, struct delivery_report *out);
+/* As park_last. */
+const char *delivery_parked(const struct delivery *d, uint64_t *n);
 /* Of the open session, for poll(2); -1: none. */
 int delivery_sink_fd(const struct delivery *d);
 int delivery_spool_fd(const struct delivery *d);

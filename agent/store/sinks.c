@@ -83,8 +83,8 @@ store_sinks(struct store *s, struct sink_row **out, size_t *n, struct err *err)
 bool
 store_sink_forget(struct store *s, const char *name, struct err *err)
 {
-    static const enum statement parts[] = {
-        STMT_SINK_FORGET, STMT_SINK_FORGET_TABLES, STMT_SINK_FORGET_VALUES};
+    static const enum statement parts[] = {STMT_SINK_FORGET, STMT_SINK_FORGET_TABLES,
+        STMT_SINK_FORGET_VALUES, STMT_SINK_FORGET_LETTERS};
     pthread_mutex_lock(&s->mutex);
     bool ok = store_run_locked(s, STMT_BEGIN, "begin", err);
     for (size_t i = 0; ok && i < sizeof parts / sizeof *parts; i++) {

@@ -66,6 +66,22 @@ static const char schema_sql[] = "CREATE TABLE schema_version (version INTEGER N
                                  "  rows INTEGER NOT NULL,"
                                  "  PRIMARY KEY (sink, oid)) WITHOUT ROWID;";
 
+/* Made when it is missing: directories of earlier programs do not have it. */
+static const char letters_sql[] = "CREATE TABLE IF NOT EXISTS dead_letter ("
+                                  "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+                                  "  sink TEXT NOT NULL,"
+                                  "  position INTEGER NOT NULL," /* 64 bits */
+                                  "  ordinal INTEGER NOT NULL,"
+                                  "  xid INTEGER NOT NULL,"
+                                  "  relation TEXT NOT NULL,"
+                                  "  operation TEXT NOT NULL,"
+                                  "  sqlstate TEXT NOT NULL,"
+                                  "  token TEXT NOT NULL,"
+                                  "  parked_us INTEGER NOT NULL,"
+                                  "  head BLOB NOT NULL,"
+                                  "  body BLOB NOT NULL,"
+                                  "  UNIQUE (sink, position, ordinal));";
+
 static const char *const statement_sql[STMT_COUNT] = {
     [STMT_BEGIN] = "BEGIN IMMEDIATE",
     [STMT_COMMIT] = "COMMIT",
@@ -97,6 +113,21 @@ static const char *const statement_sql[STMT_COUNT] = {
         "' || ?1, '" STORE_AFTER_CUTOVER "' || ?1)",
     [STMT_WIPE_VALUES] = "DELETE FROM named_value",
     [STMT_WIPE_TABLES] = "DELETE FROM source_table",
+    [STMT_LETTER_PUT] =
+        "INSERT INTO dead_letter (sink, position, ordinal, xid, relation, operation,"
+        " sqlstate, token, parked_us, head, body)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        " ON CONFLICT (sink, position, ordinal) DO NOTHING",
+    [STMT_LETTER_ID] =
+        "SELECT id FROM dead_letter WHERE sink = ?1 AND position = ?2 AND ordinal = ?3",
+    [STMT_LETTERS] = "SELECT id, sink, position, ordinal, xid, relation, operation, sqlstate,"
+                     " token, parked_us, head FROM dead_letter"
+                     " WHERE ?1 IS NULL OR sink = ?1 ORDER BY sink, position, ordinal",
+    [STMT_LETTER_BODY] = "SELECT body FROM dead_letter WHERE id = ?1",
+    [STMT_LETTER_REMOVE] = "DELETE FROM dead_letter WHERE id = ?1",
+    [STMT_SINK_FORGET_LETTERS] = "DELETE FROM dead_letter WHERE sink = ?1",
+    [STMT_LETTER_COUNT] = "SELECT count(*) FROM dead_letter WHERE ?1 IS NULL OR sink = ?1",
+    [STMT_WIPE_LETTERS] = "DELETE FROM dead_letter",
     [STMT_WIPE_SINKS] = "DELETE FROM sink",
     [STMT_WIPE_SINK_TABLES] = "DELETE FROM sink_copy",
 };
@@ -332,7 +363,8 @@ open_database(struct store *s, const char *dir, struct err *err)
     if (!execute(s, "PRAGMA journal_mode = WAL", "switch to WAL", err) ||
         !execute(s, "PRAGMA synchronous = FULL", "switch to full sync", err) ||
         !execute(s, "PRAGMA trusted_schema = OFF", "trust no schema", err) ||
-        !check_intact(s, err) || !prepare_schema(s, err)) {
+        !check_intact(s, err) || !prepare_schema(s, err) ||
+        !execute(s, letters_sql, "create schema", err)) {
         return false;
     }
     for (int i = 0; i < STMT_COUNT; i++) {
@@ -468,6 +500,7 @@ store_wipe(struct store *s, struct err *err)
     bool ok = store_run_locked(s, STMT_BEGIN, "begin", err);
     ok = ok && store_run_locked(s, STMT_WIPE_VALUES, "forget values", err) &&
          store_run_locked(s, STMT_WIPE_TABLES, "forget tables", err) &&
+         store_run_locked(s, STMT_WIPE_LETTERS, "forget dead letters", err) &&
          store_run_locked(s, STMT_WIPE_SINKS, "forget sinks", err) &&
          store_run_locked(s, STMT_WIPE_SINK_TABLES, "forget copies", err);
     ok = store_end_locked(s, ok, "commit", err);

@@ -83,8 +83,8 @@ struct sink_row {
 bool store_sink_put(struct store *s, const struct sink_row *row, struct err *err) must_use;
 /* New array in the order in which they came (x_free). */
 bool store_sinks(struct store *s, struct sink_row **out, size_t *n, struct err *err) must_use;
-/* Forgets the sink: its row, its tables and every value whose key ends in _NAME and begins with one
- * of the prefixes below. */
+/* Forgets the sink: its row, its tables, its dead letters and every value whose key ends in _NAME
+ * and begins with one of the prefixes below. */
 bool store_sink_forget(struct store *s, const char *name, struct err *err) must_use;
 #define STORE_CURSOR        "cursor_" /* last durable position of the sink, decimal */
 #define STORE_DEFER_FIRING  "defer_firing_"

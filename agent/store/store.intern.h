@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #include "agent/store/store.h"
 
@@ -30,6 +31,14 @@ enum statement {
     STMT_SINK_FORGET_VALUES,
     STMT_WIPE_VALUES,
     STMT_WIPE_TABLES,
+    STMT_LETTER_PUT,
+    STMT_LETTER_ID,
+    STMT_LETTERS,
+    STMT_LETTER_BODY,
+    STMT_LETTER_REMOVE,
+    STMT_LETTER_COUNT,
+    STMT_SINK_FORGET_LETTERS,
+    STMT_WIPE_LETTERS,
     STMT_WIPE_SINKS,
     STMT_WIPE_SINK_TABLES,
     STMT_COUNT,
@@ -40,6 +49,7 @@ struct store {
     sqlite3 *db;
     sqlite3_stmt *statements[STMT_COUNT];
     int lock_fd;
+    atomic_uint_fast64_t letters_generation; /* see agent/store/letters.h */
 };
 
 /* Fills err from SQLite's last error; returns false. `what` is what failed. */

@@ -27,6 +27,7 @@
 #include "agent/base/arena.h"
 #include "agent/base/failpoint.h"
 #include "agent/pg/conn.h"
+#include "sinks/postgres/isolate.h"
 #include "sinks/postgres/origin.h"
 #include "sinks/postgres/sql.h"
 
@@ -70,6 +71,11 @@ apply_init(struct apply *a, PGconn *conn, const struct sink_params *p, bool nati
     a->group_max = p->group_transactions > 0 ? p->group_transactions : 1;
     a->group_now = 1;
     a->group_bytes = p->group_bytes;
+    a->isolate = p->row_by_row && p->refusal != SINK_REFUSAL_ENDS;
+    a->refusal = p->refusal;
+    if (a->isolate) {
+        a->group_max = 1; /* what the commit refuses is then one transaction of the source */
+    }
     a->seen = a->durable_sent = resume;
     a->durable_us = a->sync_us = clock_mono_us(a->clock);
     rows_init(&a->rows, &a->pipe, p->row_by_row);
@@ -88,8 +94,8 @@ apply_done(struct apply *a)
     memset(a, 0, sizeof *a);
 }
 
-static bool
-open_group(struct apply *a, struct err *err)
+bool
+apply_open_group(struct apply *a, struct err *err)
 {
     if (a->group.open) {
         return true;
@@ -198,6 +204,7 @@ commit_group(struct apply *a, bool at_once, struct err *err)
     if (!send_group(a, durable, err)) {
         return false;
     }
+    a->upserted += a->group.upserted;
     a->group = (struct apply_group){0};
     a->group_now = a->group_now < a->group_max / 2 ? a->group_now * 2 : a->group_max;
     if (durable) {
@@ -209,10 +216,11 @@ commit_group(struct apply *a, bool at_once, struct err *err)
 }
 
 static bool
-apply_row(struct apply *a, const struct change *c, struct err *err)
+put_row(struct apply *a, const struct change *c, bool upsert, struct err *err)
 {
     size_t bytes = 0;
-    if (!open_group(a, err) || !rows_put(&a->rows, c, &bytes, err)) {
+    bool ok = upsert ? rows_upsert(&a->rows, c, &bytes, err) : rows_put(&a->rows, c, &bytes, err);
+    if (!ok) {
         return false;
     }
     a->source_rows++;
@@ -245,9 +253,9 @@ send_truncate(struct apply *a, const struct change *c, const struct sql_table *t
  * what an earlier one found, so names come from the feed's relations, and the one that the flight
  * entry keeps is looked up last. */
 static bool
-apply_truncate(struct apply *a, const struct change *c, struct err *err)
+put_truncate(struct apply *a, const struct change *c, struct err *err)
 {
-    if (!open_group(a, err) || !rows_flush(&a->rows, err)) {
+    if (!rows_flush(&a->rows, err)) {
         return false;
     }
     struct sql_table *tables = x_malloc((c->truncated_len + 1u) * sizeof *tables);
@@ -271,6 +279,19 @@ apply_truncate(struct apply *a, const struct change *c, struct err *err)
     return ok;
 }
 
+bool
+apply_put(struct apply *a, const struct change *c, bool upsert, struct err *err)
+{
+    return c->kind == CHANGE_TRUNCATE ? put_truncate(a, c, err) : put_row(a, c, upsert, err);
+}
+
+static bool
+apply_row(struct apply *a, const struct change *c, struct err *err)
+{
+    return apply_open_group(a, err) &&
+           (a->isolate ? isolate_change(a, c, err) : apply_put(a, c, false, err));
+}
+
 static bool
 source_commit(struct apply *a, const struct change *c, struct err *err)
 {
@@ -292,7 +313,11 @@ source_commit(struct apply *a, const struct change *c, struct err *err)
     }
     a->group.transactions++;
     bool full = a->group.transactions >= a->group_now || a->group.bytes >= a->group_bytes;
-    return !full || commit_group(a, false, err);
+    if (!full) {
+        return true;
+    }
+    /* A commit that is refused is an error of this very call when changes go one by one. */
+    return commit_group(a, false, err) && (!a->isolate || pipe_drain(&a->pipe, err));
 }
 
 static bool
@@ -347,9 +372,8 @@ apply_change(struct apply *a, const struct change *c, struct err *err)
     case CHANGE_INSERT:
     case CHANGE_UPDATE:
     case CHANGE_DELETE:
-        return apply_row(a, c, err);
     case CHANGE_TRUNCATE:
-        return apply_truncate(a, c, err);
+        return apply_row(a, c, err);
     case CHANGE_MESSAGE:
         return true;
     }
@@ -380,7 +404,7 @@ apply_idle(struct apply *a, bool now, struct err *err)
     if (!behind || !due) {
         return true;
     }
-    return open_group(a, err) && commit_group(a, true, err) && pipe_push(&a->pipe, err);
+    return apply_open_group(a, err) && commit_group(a, true, err) && pipe_push(&a->pipe, err);
 }
 
 void
@@ -396,5 +420,6 @@ apply_progress(const struct apply *a, struct sink_progress *out)
         .applied_commit_us = all && a->seen_commit_us ? a->seen_commit_us : c->commit_us,
         .transactions = c->transactions + a->empty,
         .rows = c->rows,
+        .upserted = a->upserted,
     };
 }

@@ -24,7 +24,8 @@
 struct apply_group {
     bool open;             /* BEGIN was sent */
     uint32_t transactions; /* complete source transactions */
-    uint64_t rows, bytes;
+    uint64_t rows, bytes, upserted;
+    bool saved; /* it has the savepoint of isolate.c */
 };
 
 struct apply {
@@ -43,6 +44,11 @@ struct apply {
     uint64_t empty;              /* transactions without work, since open */
     uint64_t durable_sent;       /* position that the last durable COMMIT sent holds */
     int64_t durable_us, sync_us; /* when that, or a sync, was last sent; monotonic */
+
+    bool isolate; /* rows go through isolate.c */
+    enum sink_refusal refusal;
+    bool undone;       /* the last change was refused and undone, and it goes on */
+    uint64_t upserted; /* of the rows committed */
 };
 
 /* Prepares the statements of its own; before pipeline mode. */
@@ -59,5 +65,9 @@ bool apply_flush(struct apply *a, struct err *err) must_use;
  * durable, at most once per second, or at once with `now`. */
 bool apply_idle(struct apply *a, bool now, struct err *err) must_use;
 void apply_progress(const struct apply *a, struct sink_progress *out);
+/* For isolate.c and replay.c: begins the target transaction unless one is open; sends a row or
+ * TRUNCATE, `upsert` as an insert that overwrites. */
+bool apply_open_group(struct apply *a, struct err *err) must_use;
+bool apply_put(struct apply *a, const struct change *c, bool upsert, struct err *err) must_use;
 
 #endif

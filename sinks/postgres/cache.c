@@ -272,3 +272,14 @@ cache_statement(struct cache *c, struct pipe *p, struct cache_table *t, const st
     c->statements++;
     return st;
 }
+
+void
+cache_drop_statement(struct cache *c, struct cache_table *t)
+{
+    struct cache_statement *st = t->statements;
+    if (st) {
+        t->statements = st->next;
+        c->statements--;
+        x_free(st);
+    }
+}

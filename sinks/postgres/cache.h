@@ -60,5 +60,7 @@ struct cache_table *cache_table(
  * prepare is about. */
 struct cache_statement *cache_statement(struct cache *c, struct pipe *p, struct cache_table *t,
     const struct shape *s, const struct flight_entry *about, struct err *err) must_use;
+/* Forgets the statement that was asked for last: the server refused to prepare it. */
+void cache_drop_statement(struct cache *c, struct cache_table *t);
 
 #endif

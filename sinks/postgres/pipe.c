@@ -72,6 +72,8 @@ answer_failed(struct pipe *p, const struct flight_entry *e, const PGresult *res,
 {
     char what[400];
     p->broken = true;
+    p->refused = e->kind;
+    p->missing = false;
     flight_describe(e, what, sizeof what);
     pg_result_error(err, p->conn, res, "%s", what);
     if (!err->hint[0]) {
@@ -85,6 +87,8 @@ wrong_count(struct pipe *p, const struct flight_entry *e, const char *count, str
 {
     char what[400];
     p->broken = true;
+    p->refused = e->kind;
+    p->missing = strcmp(count, "0") == 0 && e->op != CHANGE_INSERT;
     flight_describe(e, what, sizeof what);
     if (!e->relation) {
         return err_set(err, ERR_FATAL, "%s: the position's row is gone from the target",
@@ -288,6 +292,65 @@ pipe_drain(struct pipe *p, struct err *err)
         }
     }
     p->step = PUSH_FIRST; /* the server waits for us: the next statements go out soon */
+    return true;
+}
+
+/* Syncs that were sent and not answered. */
+static uint32_t
+syncs_in_flight(const struct flight *f)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f->len; i++) {
+        n += f->entries[(f->head + i) % f->cap].kind == FLIGHT_SYNC;
+    }
+    return n;
+}
+
+/* Takes in one result, or waits a little for it; `syncs` counts down at the end of a sequence. */
+static bool
+pass_over(struct pipe *p, uint32_t *syncs, struct err *err)
+{
+    int unsent = PQflush(p->conn);
+    if (PQstatus(p->conn) == CONNECTION_BAD) {
+        return lost(p, err);
+    }
+    if (PQisBusy(p->conn)) {
+        struct pollfd fd = {.fd = PQsocket(p->conn), .events = POLLIN};
+        fd.events |= unsent == 1 ? POLLOUT : 0;
+        if (poll(&fd, 1, WAIT_SLICE_MS) < 0 && errno != EINTR) {
+            return err_sys(err, ERR_RECONNECT, errno, "wait for the target");
+        }
+        return !(fd.revents & ~POLLOUT) || PQconsumeInput(p->conn) == 1 || lost(p, err);
+    }
+    PGresult *res = PQgetResult(p->conn);
+    *syncs -= PQresultStatus(res) == PGRES_PIPELINE_SYNC;
+    PQclear(res);
+    return true;
+}
+
+bool
+pipe_recover(struct pipe *p, struct err *err)
+{
+    uint32_t syncs = syncs_in_flight(&p->flight);
+    if (PQstatus(p->conn) == CONNECTION_BAD) {
+        return lost(p, err);
+    }
+    if (syncs == 0) {
+        if (PQpipelineSync(p->conn) != 1) {
+            return lost(p, err);
+        }
+        syncs = 1;
+    }
+    while (syncs > 0) {
+        if (!pass_over(p, &syncs, err)) {
+            return false;
+        }
+    }
+    while (p->flight.len > 0) {
+        flight_pop(&p->flight);
+    }
+    p->broken = p->asked = false;
+    p->unsent = 0;
     return true;
 }
 

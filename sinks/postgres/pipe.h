@@ -32,6 +32,8 @@ struct pipe {
     uint64_t durable;            /* position of the last durable one answered */
     PGresult *rows;              /* of the last FLIGHT_QUERY answered */
     bool broken;                 /* the failure is that of an answer or of the connection */
+    uint8_t refused; /* enum flight_kind of the statement whose answer failed; 0: none */
+    bool missing;    /* ... because the row to change is not there */
 };
 
 /* A prepared statement with its parameters; arrays of n. Text values end with a NUL byte. */
@@ -62,6 +64,9 @@ bool pipe_sync(struct pipe *p, struct err *err) must_use;
 bool pipe_push(struct pipe *p, struct err *err) must_use;
 /* Takes in what is there; waits up to timeout_ms for something to come. */
 bool pipe_turn(struct pipe *p, int timeout_ms, struct err *err) must_use;
+/* The one call after a failure: goes on behind the next sync, what was sent before it is answered
+ * or was skipped by the server. `refused` and `missing` stay until the next failure. */
+bool pipe_recover(struct pipe *p, struct err *err) must_use;
 /* Waits until all is answered. */
 bool pipe_drain(struct pipe *p, struct err *err) must_use;
 

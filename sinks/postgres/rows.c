@@ -262,3 +262,45 @@ rows_put(struct rows *w, const struct change *c, size_t *bytes, struct err *err)
     *bytes = w->bind.bytes;
     return ok;
 }
+
+/* The change as an insert of the whole row; what the source did not send again is as it was. */
+static struct change
+as_insert(const struct change *c, struct value *values)
+{
+    struct change out = *c;
+    out.kind = CHANGE_INSERT;
+    out.new.values = values;
+    bool old = c->old_kind == OLD_FULL && c->old.len == c->new.len;
+    for (uint16_t i = 0; i < c->new.len; i++) {
+        bool known = c->new.values[i].status != VALUE_UNCHANGED || !old;
+        values[i] = known ? c->new.values[i] : c->old.values[i];
+    }
+    out.old_kind = OLD_NONE;
+    out.old = (struct tuple){0};
+    return out;
+}
+
+bool
+rows_upsert(struct rows *w, const struct change *c, size_t *bytes, struct err *err)
+{
+    struct cache_table *t = table_of(w, c, err);
+    if (!t) {
+        return false;
+    }
+    if (!t->target.present) {
+        return table_is_missing(c, err);
+    }
+    struct value *values = x_malloc((c->new.len + 1u) * sizeof *values);
+    struct change insert = as_insert(c, values);
+    bool ok = shape_upsert(&insert, &t->target, &w->shape, err);
+    if (!ok) {
+        err_hint(err,
+            "the row is missing on the target and cannot be made of what the source sent: "
+            "copy it there, or give the source's table REPLICA IDENTITY FULL");
+        wrap_change(c, err);
+    }
+    ok = ok && send_alone(w, t, &insert, err);
+    *bytes = w->bind.bytes;
+    x_free(values);
+    return ok;
+}

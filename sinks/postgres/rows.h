@@ -40,6 +40,9 @@ void rows_done(struct rows *w); /* accepts an all-zero one */
 
 /* Takes an insert, update or delete; *bytes: of the message it makes, nearly. */
 bool rows_put(struct rows *w, const struct change *c, size_t *bytes, struct err *err) must_use;
+/* The same for a row that may be there with its key already: it gets the new values. Of an update
+ * all values must be known. Never held back. */
+bool rows_upsert(struct rows *w, const struct change *c, size_t *bytes, struct err *err) must_use;
 /* Sends what is held back. */
 bool rows_flush(struct rows *w, struct err *err) must_use;
 /* Forgets it: the transaction is to be rolled back. */

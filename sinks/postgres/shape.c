@@ -246,3 +246,21 @@ shape_of(const struct change *c, const struct target *t, struct shape *out, stru
     }
     return update_shape(c, t, out, err);
 }
+
+bool
+shape_upsert(const struct change *c, const struct target *t, struct shape *out, struct err *err)
+{
+    if (!shape_of(c, t, out, err)) {
+        return false;
+    }
+    const struct relation *r = c->relation;
+    bool found = false;
+    for (uint16_t i = 0; i < out->len; i++) {
+        if (r->identity == 'f' ? t->columns[i].unique : r->columns[i].key) {
+            out->use[i] |= USE_CONFLICT;
+            found = true;
+        }
+    }
+    out->op = SHAPE_UPSERT;
+    return found || no_identity(err);
+}

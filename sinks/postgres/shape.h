@@ -17,7 +17,8 @@ enum shape_op {
     SHAPE_INSERT,
     SHAPE_UPDATE,
     SHAPE_DELETE,
-    SHAPE_PROBE, /* an update that sets nothing: the row must be there */
+    SHAPE_PROBE,  /* an update that sets nothing: the row must be there */
+    SHAPE_UPSERT, /* an insert that overwrites the row with the same key */
 };
 
 /* Bits for each column. Parameters: the SET columns in order, then the MATCH columns that are no
@@ -28,6 +29,7 @@ enum shape_use {
     USE_NULL = 4,          /* with MATCH: the column is NULL in the row looked for */
     USE_SET_SOURCE = 8,    /* the value set has the source's type, the server converts */
     USE_MATCH_SOURCE = 16, /* so has the value matched */
+    USE_CONFLICT = 32,     /* of an upsert: part of the key */
 };
 
 /* A table has at most 1600 columns. */
@@ -48,6 +50,9 @@ const struct value *shape_match_value(const struct change *c, uint16_t column);
 /* ERR_DATA when the change cannot be put: no key to find the row by, a value missing, types that do
  * not go together. The text says it without naming relation and position. */
 bool shape_of(
+    const struct change *c, const struct target *t, struct shape *out, struct err *err) must_use;
+/* The same for an insert that is to overwrite. */
+bool shape_upsert(
     const struct change *c, const struct target *t, struct shape *out, struct err *err) must_use;
 
 #endif

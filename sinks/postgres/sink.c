@@ -13,8 +13,8 @@
 #include "agent/pg/query.h"
 #include "sinks/postgres/apply.h"
 #include "sinks/postgres/origin.h"
-
-#define LOCK_TIMEOUT_MIN_MS 10000
+#include "sinks/postgres/replay.h"
+#include "sinks/postgres/session.h"
 
 struct postgres_sink {
     struct sink base;
@@ -28,54 +28,12 @@ of(struct sink *s)
     return (struct postgres_sink *)s;
 }
 
-/* Plans are made once and kept, so they must not be those of a table that happens to be small
- * today: rows are found by index wherever there is one. A lock that somebody else keeps ends the
- * session in reasonable time, with an error that tells of it. */
-static bool
-session_settings(PGconn *conn, const struct sink_params *p, struct err *err)
-{
-    int version = PQserverVersion(conn);
-    int64_t lock_ms = p->timeout_us / 1000;
-    struct buf sql;
-    buf_init(&sql, 4096);
-    buf_str(&sql, "SET enable_seqscan = off; SET enable_bitmapscan = off;");
-    buf_str(&sql, version >= 110000 ? "SET jit = off;" : "");
-    buf_str(&sql, version >= 120000 ? "SET plan_cache_mode = force_generic_plan;" : "");
-    /* A client that vanished must not hold position and locks for hours. */
-    buf_str(&sql, "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5;"
-                  "SET tcp_keepalives_count = 3;");
-    buf_printf(&sql, "SET lock_timeout = %lld",
-        (long long)(lock_ms > LOCK_TIMEOUT_MIN_MS ? lock_ms : LOCK_TIMEOUT_MIN_MS));
-    bool ok = pg_exec(conn, "set up the session on the target", buf_cstr(&sql), err);
-    buf_done(&sql);
-    return ok;
-}
-
-/* Settings that a role or a platform may refuse; the sink works without them. */
-static bool
-optional_setting(PGconn *conn, const char *sql, struct err *err)
-{
-    if (pg_exec(conn, "set up the session on the target", sql, err)) {
-        return true;
-    }
-    if (err->class == ERR_RECONNECT) {
-        return false;
-    }
-    err_clear(err);
-    return true;
-}
-
 static bool
 open_session(struct postgres_sink *s, const struct sink_params *p, uint64_t start, uint64_t *resume,
     struct err *err)
 {
     struct origin origin;
-    if (!session_settings(s->conn, p, err) ||
-        !optional_setting(s->conn, "SET session_replication_role = replica", err)) {
-        return false;
-    }
-    if (PQserverVersion(s->conn) >= 140000 &&
-        !optional_setting(s->conn, "SET client_connection_check_interval = '5s'", err)) {
+    if (!session_settings(s->conn, p, err)) {
         return false;
     }
     if (!origin_open(s->conn, p->origin, &origin, err) ||
@@ -159,6 +117,12 @@ postgres_fd(const struct sink *s)
     return PQsocket(((const struct postgres_sink *)s)->conn);
 }
 
+static bool
+postgres_undone(const struct sink *s)
+{
+    return ((const struct postgres_sink *)s)->apply.undone;
+}
+
 const struct sink_ops sink_postgresql_ops = {
     .name = "postgresql",
     .summary = "applies changes to tables of a PostgreSQL database, exactly once",
@@ -170,4 +134,6 @@ const struct sink_ops sink_postgresql_ops = {
     .sync = postgres_sync,
     .fd = postgres_fd,
     .free = postgres_free,
+    .undone = postgres_undone,
+    .replay = &replay_postgresql_ops,
 };

@@ -66,6 +66,67 @@ insert_text(struct builder *b)
 }
 
 static void
+excluded_text(struct builder *b, uint16_t i)
+{
+    column(b, i);
+    buf_str(b->out, " = EXCLUDED.");
+    column(b, i);
+}
+
+/* What an upsert overwrites; without anything else the key by itself, so that a row is touched.
+ * When not even that can be written no row is touched, which is a refusal. */
+static void
+overwrite_text(struct builder *b)
+{
+    const char *separator = ") DO UPDATE SET ";
+    for (int keys = 0; keys < 2 && separator[0] == ')'; keys++) {
+        for (uint16_t i = 0; i < b->s->len; i++) {
+            uint8_t use = b->s->use[i];
+            bool key = (use & USE_CONFLICT) != 0;
+            if ((use & USE_SET) && key == (keys == 1) && !b->t->columns[i].always_identity) {
+                buf_str(b->out, separator);
+                excluded_text(b, i);
+                separator = ", ";
+            }
+        }
+    }
+    buf_str(b->out, separator[0] == ')' ? ") DO NOTHING" : "");
+}
+
+/* A column that takes values in an INSERT only must have the right one already. */
+static void
+kept_text(struct builder *b)
+{
+    const char *separator = " WHERE ";
+    for (uint16_t i = 0; i < b->s->len; i++) {
+        uint8_t use = b->s->use[i];
+        if (b->t->columns[i].always_identity && (use & USE_SET) && !(use & USE_CONFLICT)) {
+            buf_str(b->out, separator);
+            sql_qualified(b->out, b->r->schema, b->r->name);
+            buf_str(b->out, ".");
+            excluded_text(b, i);
+            separator = " AND ";
+        }
+    }
+}
+
+static void
+upsert_text(struct builder *b)
+{
+    insert_text(b);
+    const char *separator = " ON CONFLICT (";
+    for (uint16_t i = 0; i < b->s->len; i++) {
+        if (b->s->use[i] & USE_CONFLICT) {
+            buf_str(b->out, separator);
+            column(b, i);
+            separator = ", ";
+        }
+    }
+    overwrite_text(b);
+    kept_text(b);
+}
+
+static void
 set_text(struct builder *b)
 {
     const char *separator = " SET ";
@@ -250,6 +311,9 @@ sql_statement(
     switch ((enum shape_op)s->op) {
     case SHAPE_INSERT:
         insert_text(&b);
+        break;
+    case SHAPE_UPSERT:
+        upsert_text(&b);
         break;
     case SHAPE_UPDATE:
         changing(&b, "UPDATE ", " FROM ");

@@ -83,4 +83,12 @@ agent_stop(struct agent *a)
     a->stops++;
 }
 
+bool
+agent_letter_desk(struct agent *a, struct letter_desk *out, struct err *err)
+{
+    (void)a;
+    (void)out;
+    return err_set(err, ERR_RETRY, "the agent is not ready yet");
+}
+
 #endif

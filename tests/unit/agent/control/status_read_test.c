@@ -80,8 +80,9 @@ status_survives_the_way_there_and_back(void **state)
         .constraints_failed = 8,
         .sinks_len = 2,
     };
-    s.sinks[0] = (struct sink_status){"a", "postgresql", SINK_PAUSED, 1, 2, 3, 4.5, 6, 7, "why"};
-    s.sinks[1] = (struct sink_status){"b", "null", SINK_FAILED, 8, 9, 10, 11.5, 12, 13, ""};
+    s.sinks[0] =
+        (struct sink_status){"a", "postgresql", SINK_PAUSED, 1, 2, 3, 4.5, 6, 7, 21, 22, "why"};
+    s.sinks[1] = (struct sink_status){"b", "null", SINK_FAILED, 8, 9, 10, 11.5, 12, 13, 0, 0, ""};
     struct buf b;
     buf_init(&b, 1 << 20);
     status_json_write(&b, &s, &now);
