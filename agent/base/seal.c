@@ -17,6 +17,8 @@
 #define BYTES_HEAD     (4u + 8u + BYTES_SALT)
 #define BYTES_OVERHEAD (BYTES_HEAD + SEAL_OVERHEAD)
 
+static const uint8_t magic[4] = {'T', 'G', 'S', 'B'};
+
 struct sealer {
     EVP_CIPHER_CTX *seal, *open;
 };
@@ -113,7 +115,7 @@ seal_bytes(
     if (head == NULL) {
         return err_set(err, ERR_DATA, "%zu bytes are too many to be encrypted", plain.len);
     }
-    memcpy(head, "TGSB", 4);
+    memcpy(head, magic, sizeof(magic));
     for (size_t i = 0; i < sizeof(id); i++) {
         head[4 + i] = (uint8_t)(id >> (8 * i));
     }
@@ -134,7 +136,7 @@ unseal_bytes(const struct key_ring *ring, const char *purpose, struct slice seal
     struct sealer *s = NULL;
     uint64_t id = 0;
     if (sealed.len < BYTES_OVERHEAD || sealed.len > INT32_MAX ||
-        memcmp(sealed.data, "TGSB", 4) != 0) {
+        memcmp(sealed.data, magic, sizeof(magic)) != 0) {
         return err_set(err, ERR_FATAL, "these are no encrypted bytes");
     }
     for (size_t i = 0; i < sizeof(id); i++) {

@@ -175,7 +175,7 @@ codec_seal_block(
 
 bool
 codec_packed_block(struct codec *c, struct block_header *h, uint32_t old_length, struct slice body,
-    bool compressed, struct slice *out, struct err *err)
+    struct slice *out, struct err *err)
 {
     size_t length = PACKED_LENGTH_SIZE + body.len + (c->sealer ? SEAL_OVERHEAD : 0);
     if (length > BLOCK_LENGTH_MAX) {
@@ -187,8 +187,8 @@ codec_packed_block(struct codec *c, struct block_header *h, uint32_t old_length,
     }
     uint8_t *payload = block + BLOCK_HEADER_SIZE;
     h->length = (uint32_t)length;
-    h->flags &= ~(uint32_t)(BLOCK_ZSTD | BLOCK_SEALED);
-    h->flags |= (compressed ? (uint32_t)BLOCK_ZSTD : 0) | (c->sealer ? (uint32_t)BLOCK_SEALED : 0);
+    h->flags &= ~(uint32_t)BLOCK_SEALED;
+    h->flags |= c->sealer ? (uint32_t)BLOCK_SEALED : 0;
     packed_length_encode(old_length, payload);
     if (c->sealer != NULL) {
         block_header_encode(h, block);

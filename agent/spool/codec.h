@@ -57,10 +57,10 @@ codec_seals(const struct codec *c)
  * encrypted block is borrowed until the next call. */
 bool codec_seal_block(struct codec *c, struct slice plain, struct slice more, struct slice *out,
     struct err *err) must_use;
-/* A block of a packed file with the header *h (its length and flags are set here), whose payload
- * was `old_length` bytes long; `body` is the content, compressed when `compressed`. */
+/* A block of a packed file with the header *h (its length is set here, and its flags but ZSTD),
+ * whose payload was `old_length` bytes long; `body` is the content, compressed if ZSTD is set. */
 bool codec_packed_block(struct codec *c, struct block_header *h, uint32_t old_length,
-    struct slice body, bool compressed, struct slice *out, struct err *err) must_use;
+    struct slice body, struct slice *out, struct err *err) must_use;
 
 /* The content of a payload whose sum is right; borrowed until the next call, and from `payload`.
  * *why: NULL when it is right. False: no memory. */

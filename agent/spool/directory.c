@@ -71,11 +71,12 @@ static bool
 check_mac(const struct directory_options *o, int fd, const struct segment_footer *f,
     const struct codec *codec, const char **why, int *rc)
 {
+    const struct index_file in = {o->fs, fd, codec};
     struct index ix = {0};
     if (!codec_seals(codec)) {
         return true;
     }
-    bool ok = index_read(o->fs, fd, f, codec, &ix, why, rc);
+    bool ok = index_read(&in, f, &ix, why, rc);
     index_done(&ix);
     return ok;
 }

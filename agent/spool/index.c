@@ -60,15 +60,16 @@ index_close(struct index *ix, uint64_t place, const struct codec *codec, struct 
 }
 
 bool
-index_read(const struct fs *fs, int fd, const struct segment_footer *f, const struct codec *codec,
-    struct index *out, const char **why, int *rc)
+index_read(const struct index_file *in, const struct segment_footer *f, struct index *out,
+    const char **why, int *rc)
 {
+    const struct fs *fs = in->fs;
     uint64_t file_size;
     size_t size = index_size(f->entries);
 
     *out = (struct index){0};
     *why = NULL;
-    *rc = fs->size(fs, fd, &file_size);
+    *rc = fs->size(fs, in->fd, &file_size);
     if (*rc < 0) {
         return false;
     }
@@ -79,29 +80,29 @@ index_read(const struct fs *fs, int fd, const struct segment_footer *f, const st
     }
     reserve(out, f->entries);
     out->entries = f->entries;
-    ssize_t got = fs->pread_all(fs, fd, out->bytes, size, f->index);
+    ssize_t got = fs->pread_all(fs, in->fd, out->bytes, size, f->index);
     if (got < 0 || (size_t)got < size) {
         *rc = got < 0 ? (int)got : -EIO;
         return false;
     }
     *why = index_check(out->bytes, f);
-    if (*why == NULL && codec != NULL) {
-        *why = codec_check_footer(codec, f, index_bytes(out));
+    if (*why == NULL && in->codec != NULL) {
+        *why = codec_check_footer(in->codec, f, index_bytes(out));
     }
     return true;
 }
 
 bool
-index_open(const struct fs *fs, int fd, const char *path, const struct segment_header *h,
-    const struct codec *codec, struct segment_footer *f, struct index *out, struct err *err)
+index_open(const struct index_file *in, const char *path, const struct segment_header *h,
+    struct segment_footer *f, struct index *out, struct err *err)
 {
     struct segment seg = {.header = *h};
     const char *why = NULL;
-    int rc = fs->size(fs, fd, &seg.size);
-    bool ok = rc >= 0 && segment_read_footer(fs, fd, &seg, f, &why, &rc);
+    int rc = in->fs->size(in->fs, in->fd, &seg.size);
+    bool ok = rc >= 0 && segment_read_footer(in->fs, in->fd, &seg, f, &why, &rc);
 
     *out = (struct index){0};
-    ok = ok && (why != NULL || index_read(fs, fd, f, codec, out, &why, &rc));
+    ok = ok && (why != NULL || index_read(in, f, out, &why, &rc));
     if (ok && why == NULL) {
         return true;
     }

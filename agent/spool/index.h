@@ -30,17 +30,22 @@ bool index_close(struct index *ix, uint64_t place, const struct codec *codec,
 /* Only the index itself. */
 struct slice index_bytes(const struct index *ix);
 
+struct index_file {
+    const struct fs *fs;
+    int fd;
+    const struct codec *codec; /* NULL: macs are not looked at */
+};
+
 /* Reads the index that the footer tells of and checks it, and the mac if `codec` is not NULL.
  * *why: NULL when right.
  * False: *rc says why the file cannot be read. */
-bool index_read(const struct fs *fs, int fd, const struct segment_footer *f,
-    const struct codec *codec, struct index *out, const char **why, int *rc) must_use;
+bool index_read(const struct index_file *in, const struct segment_footer *f, struct index *out,
+    const char **why, int *rc) must_use;
 
 /* Footer and index of a sealed file with this header: all that index_read and segment_read_footer
  * check, with their errors told. */
-bool index_open(const struct fs *fs, int fd, const char *path, const struct segment_header *h,
-    const struct codec *codec, struct segment_footer *f, struct index *out,
-    struct err *err) must_use;
+bool index_open(const struct index_file *in, const char *path, const struct segment_header *h,
+    struct segment_footer *f, struct index *out, struct err *err) must_use;
 
 /* Where the last COMMIT or MARK at or before a position can be: in the first block that ends behind
  * it, or else in the block that brought the position that is in effect there. */

@@ -139,8 +139,12 @@ copy_block(struct pack *p, struct block_header *h, struct slice content, struct 
     struct slice body, bytes;
     bool compressed = false;
     const struct index_entry e = {h->position, h->offset, p->end};
-    if (!compress(p, content, &body, &compressed, err) ||
-        !codec_packed_block(&p->to, h, old_length, body, compressed, &bytes, err)) {
+    if (!compress(p, content, &body, &compressed, err)) {
+        return false;
+    }
+    h->flags &= ~(uint32_t)BLOCK_ZSTD;
+    h->flags |= compressed ? (uint32_t)BLOCK_ZSTD : 0;
+    if (!codec_packed_block(&p->to, h, old_length, body, &bytes, err)) {
         return false;
     }
     index_add(&p->index, &e);
@@ -205,10 +209,11 @@ open_old(struct pack *p, struct err *err)
         return false;
     }
     p->in = fs->open(fs, p->path, O_RDONLY, 0);
+    const struct index_file from = {fs, p->in, &p->from};
     if (!io(p->in, "open spool segment", p->path, err) ||
         !segment_read_header(fs, p->in, p->path, number, &p->header, err) ||
         !codec_open(&p->from, p->s->keys, &p->header, p->path, err) ||
-        !index_open(fs, p->in, p->path, &p->header, &p->from, &p->footer, &old, err)) {
+        !index_open(&from, p->path, &p->header, &p->footer, &old, err)) {
         return false;
     }
     index_done(&old);
@@ -290,16 +295,18 @@ pack_done(struct pack *p, bool did)
     x_free(p);
 }
 
-/* Trying again would end the same way. */
-static void
-leave_it(struct pack *p)
+/* After an error. Trying again would end the same way, unless that may pass. True: it was none, for
+ * the segment was retired meanwhile, or a stop. */
+static bool
+is_harmless(struct pack *p, const struct err *err)
 {
     pthread_mutex_lock(p->s->lock);
     struct segment *seg = entry(p);
-    if (seg != NULL) {
+    if (seg != NULL && err->class != ERR_RETRY && err->class != ERR_CANCELLED) {
         seg->kept_as_is = true;
     }
     pthread_mutex_unlock(p->s->lock);
+    return seg == NULL || err->class == ERR_CANCELLED;
 }
 
 bool
@@ -323,11 +330,7 @@ spool_pack_one(struct spool *s, int level, const struct stop *stop, bool *did, s
         ok = open_old(p, err) && begin_new(p, err) && copy_blocks(p, err) && finish(p, err) &&
              take_place(p, did, err);
     }
-    if (!ok && err->class == ERR_CANCELLED) {
-        ok = true;
-    } else if (!ok && err->class != ERR_RETRY) {
-        leave_it(p);
-    }
+    ok = ok || is_harmless(p, err);
     pack_done(p, *did);
     return ok;
 }

@@ -137,7 +137,8 @@ open_file(struct spool_reader *r, struct err *err)
     r->scan.fd = r->fd;
     bool ok = read_head(r, &seg, err);
     if (ok && r->codec.packed) {
-        ok = index_open(fs, r->fd, r->path, &seg.header, &r->codec, &f, &ix, err);
+        const struct index_file in = {fs, r->fd, &r->codec};
+        ok = index_open(&in, r->path, &seg.header, &f, &ix, err);
         r->scan.limit = ok ? f.index : r->scan.limit;
         index_done(&ix);
     }

@@ -149,6 +149,7 @@ check_index(const struct run *run, const struct segment_footer *f, const struct 
 static bool
 replay_footer(struct run *run, struct err *err)
 {
+    const struct index_file in = {run->in->fs, run->in->fd, NULL};
     struct segment_footer f;
     struct index ix = {0};
     const char *why = NULL;
@@ -158,7 +159,7 @@ replay_footer(struct run *run, struct err *err)
     if (ok && why == NULL && f.index != run->sc.at) {
         why = "an index that is not at the end of the segment";
     }
-    ok = ok && (why != NULL || index_read(run->in->fs, run->in->fd, &f, NULL, &ix, &why, &rc));
+    ok = ok && (why != NULL || index_read(&in, &f, &ix, &why, &rc));
     if (!ok) {
         index_done(&ix);
         return segment_io(err, rc, "read spool segment", run->in->path);

@@ -68,11 +68,12 @@ try_block(struct start *st, const struct index_entry *e, bool *found, struct err
 static bool
 ask_file(struct start *st, struct index_hit *hit, struct err *err)
 {
+    const struct index_file in = {st->fs, st->scan->fd, st->scan->codec};
     struct segment_footer f;
     struct index ix = {0};
     const struct segment_header h = {
         .flags = st->scan->codec->packed ? FILE_PACKED : 0, .base = st->scan->base};
-    bool ok = index_open(st->fs, st->scan->fd, st->path, &h, st->scan->codec, &f, &ix, err);
+    bool ok = index_open(&in, st->path, &h, &f, &ix, err);
     if (ok) {
         index_find(&ix, st->position, st->before, hit);
     }

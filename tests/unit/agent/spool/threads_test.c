@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One writer, readers that follow it by their events, and retirement behind them, on a real file
- * system; every fifth transaction is streamed. Run it under the thread sanitizer, too.
+ * One writer, readers that follow it by their events, retirement behind them and packing between
+ * them, on a real file system; every fifth transaction is streamed. Run it under the thread
+ * sanitizer, too.
  */
 #include <poll.h>
 #include <stdatomic.h>
 
+#include "agent/base/stop.h"
 #include "agent/base/thread.h"
 #include "tests/lib/tmpdir.h"
 #include "tests/unit/agent/spool/spool_util.h"
@@ -55,10 +57,31 @@ follow(void *arg)
             f->last = rec.position;
             f->transactions++;
             atomic_store(&f->shared->applied[f->index], rec.position);
+            if (f->index == 0 && f->transactions % 8 == 0) { /* a slow one */
+                clock_system.sleep_us(&clock_system, 500);
+            }
         }
         (void)spool_reader_behind(r);
     }
     spool_reader_close(r);
+}
+
+struct packing {
+    struct spool *spool;
+    struct stop stop;
+    struct err err;
+    bool failed;
+    struct thread thread;
+};
+
+static void
+pack(void *arg)
+{
+    struct packing *p = arg;
+    while (!p->failed && !stop_sleep(&p->stop, 500)) {
+        bool did;
+        p->failed = !spool_pack_one(p->spool, 1, &p->stop, &did, &p->err);
+    }
 }
 
 static void
@@ -105,7 +128,7 @@ write_all(struct spool *s, struct shared *shared, uint64_t *rows, uint64_t *sum)
 }
 
 static void
-readers_keep_up_with_a_writer_and_retirement(void **state)
+readers_keep_up_with_a_writer_retirement_and_packing(void **state)
 {
     (void)state;
     char *dir = tmpdir_new();
@@ -114,9 +137,11 @@ readers_keep_up_with_a_writer_and_retirement(void **state)
         .feed_id = 1,
         .segment_size = 20000,
         .block_size = 2000,
+        .keys = util_keys,
     };
     struct shared shared = {.spool = open_spool(&o)};
     struct follower f[READERS] = {{0}};
+    struct packing packing = {.spool = shared.spool};
     struct err err = ERR_INIT;
     uint64_t rows = 0, sum = 0;
     for (int i = 0; i < READERS; i++) {
@@ -124,6 +149,8 @@ readers_keep_up_with_a_writer_and_retirement(void **state)
         f[i].index = i;
         ok(thread_start(&f[i].thread, "follower", follow, &f[i], &err));
     }
+    assert_true(stop_init(&packing.stop));
+    ok(thread_start(&packing.thread, "packer", pack, &packing, &err));
     write_all(shared.spool, &shared, &rows, &sum);
     for (int i = 0; i < READERS; i++) {
         thread_join(&f[i].thread);
@@ -134,12 +161,19 @@ readers_keep_up_with_a_writer_and_retirement(void **state)
         assert_int_equal(f[i].rows, rows);
         assert_int_equal(f[i].sum, sum);
     }
+    stop_request(&packing.stop);
+    thread_join(&packing.thread);
+    stop_done(&packing.stop);
+    if (packing.failed) {
+        fail_msg("packing: %s", packing.err.text);
+    }
     struct spool_stats stats;
     for (int i = 0; i < 100; i++) {
         ok(spool_retire(shared.spool, TRANSACTIONS * 10, &err));
     }
     spool_stats(shared.spool, &stats);
     assert_int_equal(stats.segments, 1);
+    assert_true(stats.packed_segments > 0);
     spool_close(shared.spool);
     tmpdir_remove(dir);
 }
@@ -148,7 +182,7 @@ static int
 run(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(readers_keep_up_with_a_writer_and_retirement),
+        cmocka_unit_test(readers_keep_up_with_a_writer_retirement_and_packing),
     };
     return cmocka_run_group_tests_name("spool threads", tests, NULL, NULL);
 }
