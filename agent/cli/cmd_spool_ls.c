@@ -61,7 +61,7 @@ list(const struct spool_args *s, bool json)
 int
 cmd_spool_ls(int argc, char **argv)
 {
-    struct spool_args s = {0};
+    struct spool_args s = {.keys_optional = true};
     bool json = false;
     const struct arg_option options[] = {
         {.name = "json", .type = ARG_FLAG, .help = "one JSON object", .out = &json},

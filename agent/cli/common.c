@@ -47,8 +47,8 @@ common_help_file(FILE *to)
     buf_done(&b);
 }
 
-bool
-common_load(const struct common_args *c, bool client_only, struct config **out, struct err *err)
+static bool
+load(const struct common_args *c, bool client_only, bool keys, struct config **out, struct err *err)
 {
     const char *sinks[TYPES_MAX], *sources[TYPES_MAX];
     sink_names(sinks);
@@ -62,8 +62,21 @@ common_load(const struct common_args *c, bool client_only, struct config **out, 
         .sink_types = sinks,
         .source_types = sources,
         .client_only = client_only,
+        .keys = keys,
     };
     return config_load(&in, out, err);
+}
+
+bool
+common_load(const struct common_args *c, bool client_only, struct config **out, struct err *err)
+{
+    return load(c, client_only, false, out, err);
+}
+
+bool
+common_load_keys(const struct common_args *c, struct config **out, struct err *err)
+{
+    return load(c, true, true, out, err);
 }
 
 static void

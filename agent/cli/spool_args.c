@@ -19,6 +19,19 @@ load_keys(struct spool_args *s, struct err *err)
         s->config->spool.encryption_key, (const char *const *)old->items, old->len, &s->keys, err);
 }
 
+static bool
+load_config(struct spool_args *s, struct err *err)
+{
+    if (common_load_keys(&s->common, &s->config, err)) {
+        return load_keys(s, err);
+    }
+    if (!s->keys_optional) {
+        return false;
+    }
+    err_clear(err);
+    return common_load(&s->common, true, &s->config, err);
+}
+
 bool
 spool_args_take(struct spool_args *s, const struct arg_command *command,
     const struct arg_option *options, int argc, char **argv, int *status)
@@ -32,7 +45,7 @@ spool_args_take(struct spool_args *s, const struct arg_command *command,
     if (s->path && !s->common.config && !s->common.dir) {
         return true;
     }
-    if (!common_load(&s->common, true, &s->config, &err) || !load_keys(s, &err)) {
+    if (!load_config(s, &err)) {
         args_print_error(&err);
         *status = EXIT_USAGE;
         return false;

@@ -23,6 +23,7 @@ struct spool_args {
     struct common_args common;
     const char *path;      /* of the spool; borrowed */
     struct config *config; /* NULL: a path was given, and no configuration */
+    bool keys_optional;    /* set by the caller: it does without keys that cannot be found */
     struct key_ring *keys; /* of the configuration; NULL: none */
     bool own_path; /* the path is the configuration's own: its agent and state belong to it */
 };

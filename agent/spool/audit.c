@@ -97,27 +97,32 @@ on_link(const struct link *link, void *arg, struct err *err)
 /* --- one segment --------------------------------------------------------------------------------
  */
 
-/* Opens, reads header and footer and all blocks. `out->end` says where it failed when seg->size is
- * not 0. */
+struct looked {
+    struct segment seg; /* size 0: the header is wrong */
+    struct replay_result found;
+    bool gone;
+};
+
+/* Opens, reads header and footer and all blocks. `found.end` says where it failed. */
 static bool
-look_once(struct audit *a, uint64_t number, bool newest, struct segment *seg,
-    struct replay_result *out, bool *gone, struct err *err)
+look_once(struct audit *a, uint64_t number, bool newest, struct looked *out, struct err *err)
 {
     char path[SEGMENT_PATH_MAX];
     const struct fs *fs = a->dir.fs;
+    struct segment *seg = &out->seg;
 
     a->links_len = 0;
-    *out = (struct replay_result){0};
-    if (!directory_segment(&a->dir, number, newest, seg, gone, err)) {
-        out->end = seg->size < FOOTER_SIZE ? 0 : seg->size - FOOTER_SIZE;
+    *out = (struct looked){.gone = false};
+    if (!directory_segment(&a->dir, number, newest, seg, &out->gone, err)) {
+        out->found.end = seg->size < FOOTER_SIZE ? 0 : seg->size - FOOTER_SIZE;
         return false;
     }
-    if (*gone || !segment_path(a->dir.path, number, false, path, err)) {
-        return *gone;
+    if (out->gone || !segment_path(a->dir.path, number, false, path, err)) {
+        return out->gone;
     }
     int fd = fs->open(fs, path, O_RDONLY, 0);
     if (fd == -ENOENT) {
-        *gone = true;
+        out->gone = true;
         return true;
     }
     if (fd < 0) {
@@ -136,23 +141,22 @@ look_once(struct audit *a, uint64_t number, bool newest, struct segment *seg,
         .link = on_link,
         .arg = a,
     };
-    bool ok = replay_segment(&in, out, err);
+    bool ok = replay_segment(&in, &out->found, err);
     (void)fs->close(fs, fd);
     return ok;
 }
 
 static bool
-look(struct audit *a, uint64_t number, bool newest, struct segment *seg, struct replay_result *out,
-    bool *gone, struct err *err)
+look(struct audit *a, uint64_t number, bool newest, struct looked *out, struct err *err)
 {
     uint64_t failed_at = UINT64_MAX;
     for (int i = 0; i < ATTEMPTS; i++) {
         err_clear(err);
-        bool ok = look_once(a, number, newest, seg, out, gone, err);
-        if (ok || err->class != ERR_FATAL || out->end == failed_at) {
+        bool ok = look_once(a, number, newest, out, err);
+        if (ok || err->class != ERR_FATAL || out->found.end == failed_at) {
             return ok;
         }
-        failed_at = out->end;
+        failed_at = out->found.end;
     }
     return false;
 }
@@ -211,41 +215,39 @@ check_end(struct audit *a, const char *name, const struct replay_result *found)
 static bool
 audit_segment(struct audit *a, uint64_t number, bool newest, struct err *err)
 {
-    struct segment seg = {0};
-    struct replay_result found;
+    struct looked l;
     char name[SEGMENT_NAME_MAX];
-    bool gone;
 
     segment_name(number, false, name);
-    bool ok = look(a, number, newest, &seg, &found, &gone, err);
+    bool ok = look(a, number, newest, &l, err);
     if (!ok && err->class != ERR_FATAL) {
         return false;
     }
-    if (ok && gone) {
+    if (ok && l.gone) {
         a->have_before = false;
         return true;
     }
     if (!ok) {
-        audit_damage(a, name, &found.end, err);
-    } else if (a->have_before && !seam_fits(a, &seg, err)) {
+        audit_damage(a, name, &l.found.end, err);
+    } else if (a->have_before && !seam_fits(a, &l.seg, err)) {
         uint64_t at = 0;
         audit_damage(a, name, &at, err);
     }
     err_clear(err);
     a->have_before = ok;
     if (ok) {
-        a->before = seg;
-        a->found = found;
-        count(a, &seg, &found);
+        a->before = l.seg;
+        a->found = l.found;
+        count(a, &l.seg, &l.found);
         if (newest) {
-            check_end(a, name, &found);
+            check_end(a, name, &l.found);
         }
     }
-    a->done += seg.size;
+    a->done += l.seg.size;
     a->file_done = 0;
     audit_progress(a);
-    seg.header.number = number;
-    return audit_sides(a, &seg, ok, err);
+    l.seg.header.number = number;
+    return audit_sides(a, &l.seg, ok, err);
 }
 
 /* --- the directory ------------------------------------------------------------------------------

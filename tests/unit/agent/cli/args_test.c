@@ -20,6 +20,7 @@ struct values {
     int64_t duration;
     uint64_t lsn;
     uint32_t number;
+    struct arg_list list;
 };
 
 static struct values v;
@@ -57,6 +58,7 @@ parse_with(const struct arg_command *c, const char *const *words)
             .out = &v.lsn,
             .given = &v.given},
         {.name = "jobs", .type = ARG_U32, .value = "N", .help = "h", .out = &v.number},
+        {.name = "many", .type = ARG_LIST, .value = "W", .help = "h", .out = &v.list},
         {.name = NULL},
     };
     /* The values point into the words, which therefore live until the next call. */
@@ -207,11 +209,25 @@ free_words(void **state)
     return 0;
 }
 
+static void
+a_list_takes_every_occurrence(void **state)
+{
+    (void)state;
+    const char *const words[] = {"--many", "a", "--flag", "--many=b", NULL};
+    assert_int_equal(parse_with(&command, words), ARGS_RUN);
+    assert_int_equal(v.list.len, 2);
+    assert_string_equal(v.list.items[0], "a");
+    assert_string_equal(v.list.items[1], "b");
+    const char *const empty[] = {"--many=", NULL};
+    assert_int_equal(parse_with(&command, empty), ARGS_BAD);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_types_are_read),
+        cmocka_unit_test(a_list_takes_every_occurrence),
         cmocka_unit_test(short_options_and_operands_may_mix),
         cmocka_unit_test(two_dashes_end_the_options),
         cmocka_unit_test(unknown_option_is_answered_with_the_nearest),
