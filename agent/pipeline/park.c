@@ -16,7 +16,8 @@
 #include "agent/pipeline/letter.h"
 #include "agent/store/letters.h"
 
-#define RELOAD_US 200000
+#define RELOAD_US      200000
+#define BEGIN_PREPARED 'b' /* first byte of the message that begins a transaction of two phases */
 
 /* The last description of an object of the feed. */
 struct description {
@@ -295,6 +296,11 @@ put(struct park *p, const struct record *rec, const struct change *c,
 {
     if (p->waiting >= p->o.limit) {
         return too_many(p, err);
+    }
+    if (first_byte(&p->begin) == BEGIN_PREPARED) {
+        /* It may be rolled back later, and its letters would stay. */
+        *err = *why;
+        return err_wrap(err, "a prepared transaction has no dead letters");
     }
     struct letter l = {
         .position = c->position, .xid = c->xid, .parked_us = clock_wall_us(p->o.clock)};

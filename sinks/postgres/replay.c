@@ -5,6 +5,8 @@
  */
 #include "sinks/postgres/replay.h"
 
+#include <string.h>
+
 #include "agent/base/arena.h"
 #include "agent/base/buf.h"
 #include "agent/base/failpoint.h"
@@ -47,6 +49,26 @@ replay_free(struct sink_replay *base)
     }
 }
 
+/* Not by IF NOT EXISTS alone, which asks for rights even where everything is there. */
+static bool
+make_table(struct postgres_replay *s, struct err *err)
+{
+    PGresult *res = NULL;
+    if (!pg_query(s->conn, WHAT, "SELECT pg_catalog.to_regclass('tidegate.replayed') IS NULL", 0,
+            NULL, &res, err)) {
+        return false;
+    }
+    bool missing = pg_bool(res, 0, 0);
+    PQclear(res);
+    if (!missing || pg_exec(s->conn, WHAT, table_sql, err)) {
+        return true;
+    }
+    if (strcmp(err->sqlstate, "42501") == 0) {
+        err_hint(err, "grant the role CREATE on the target's database");
+    }
+    return false;
+}
+
 /* Two at once could both apply a letter, when one takes the token away that the other looks for. */
 static bool
 lock_replay(struct postgres_replay *s, struct err *err)
@@ -73,9 +95,9 @@ prepare_session(struct postgres_replay *s, const struct sink_params *p, struct e
         alone.refusal = SINK_REFUSAL_UNDONE;
     }
     return session_settings(s->conn, p, err) && lock_replay(s, err) &&
-           pg_exec(s->conn, WHAT, "SET synchronous_commit TO on", err) &&
-           pg_exec(s->conn, WHAT, table_sql, err) && apply_prepare(s->conn, err) &&
-           target_prepare(s->conn, err) && apply_init(&s->apply, s->conn, &alone, false, 0, err);
+           pg_exec(s->conn, WHAT, "SET synchronous_commit TO on", err) && make_table(s, err) &&
+           apply_prepare(s->conn, err) && target_prepare(s->conn, err) &&
+           apply_init(&s->apply, s->conn, &alone, false, 0, err);
 }
 
 static bool

@@ -213,6 +213,16 @@ tcp_refuses_foreign_hosts_and_origins(void **state)
     assert_int_equal(s->agent.stops, 0);
 }
 
+static void
+tcp_does_not_show_dead_letters(void **state)
+{
+    struct scene *s = *state;
+    char line[4096];
+    raw(s, "GET /dead-letters HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", line,
+        sizeof line);
+    assert_non_null(strstr(line, " 403 "));
+}
+
 int
 main(void)
 {
@@ -227,6 +237,7 @@ main(void)
         IN_SCENE(second_server_on_the_same_socket_is_refused),
         IN_SCENE(tcp_serves_loopback_hosts),
         IN_SCENE(tcp_refuses_foreign_hosts_and_origins),
+        IN_SCENE(tcp_does_not_show_dead_letters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,6 +110,8 @@ status_survives_the_way_there_and_back(void **state)
     assert_int_equal(back.sinks_len, 2);
     assert_int_equal(back.sinks[0].state, SINK_PAUSED);
     assert_string_equal(back.sinks[0].error, "why");
+    assert_int_equal(back.sinks[0].dead_letters, 21);
+    assert_int_equal(back.sinks[0].upserted, 22);
     assert_true(back.sinks[1].lag_seconds == 11.5);
     assert_int_equal(back.sinks[1].durable_position, 9);
 }
