@@ -139,12 +139,14 @@ const struct option option_table[] = {
     {.path = "source.two_phase",
         .type = OPTION_WORD,
         AT(source.two_phase),
-        .flags = OPTION_PLANNED,
         .def = "auto",
         .words = two_phase_words,
         .doc = "Whether prepared transactions (PREPARE TRANSACTION) are prepared on the target "
                "too, under their own names, or arrive when they are committed. `auto`: when the "
-               "source is PostgreSQL 15 or newer and both servers allow prepared transactions."},
+               "source is PostgreSQL 15 or newer and each target takes as many prepared "
+               "transactions as "
+               "the source (`max_prepared_transactions`). It begins when the copy is over and is "
+               "decided once, at the start of a migration."},
 
     {.path = "tables.include",
         .type = OPTION_LIST,

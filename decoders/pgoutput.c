@@ -23,11 +23,18 @@
 #define ARENA_BLOCK   (64 * 1024)
 #define ARENA_CEILING (64 * 1024 * 1024) /* 65535 columns twice need 3 MiB */
 
+enum open_as {
+    OPEN_ORDINARY,
+    OPEN_PREPARED, /* ends with a prepare */
+    OPEN_OUTCOME,  /* tells what became of a prepared transaction */
+};
+
 struct pgoutput {
     struct decoder base;
     struct arena arena;
     struct relation_cache relations;
     bool open; /* the rest describes the open transaction */
+    enum open_as open_as;
     uint32_t xid, ordinal;
     uint64_t final_lsn;
     int64_t commit_us;
@@ -84,6 +91,7 @@ feed_begin(struct pgoutput *d, const struct record *rec, const struct pgoutput_m
             err, ERR_FATAL, "begin says position %s", format_lsn(m->begin.final_lsn, lsn));
     }
     d->open = true;
+    d->open_as = OPEN_ORDINARY;
     d->xid = m->begin.xid;
     d->ordinal = 0;
     d->final_lsn = m->begin.final_lsn;
@@ -107,7 +115,7 @@ feed_commit(struct pgoutput *d, const struct record *rec, const struct pgoutput_
         return err_set(
             err, ERR_FATAL, "commit says position %s", format_lsn(m->commit.end_lsn, lsn));
     }
-    if (m->commit.commit_lsn != d->final_lsn) {
+    if (m->commit.commit_lsn != d->final_lsn || d->open_as != OPEN_ORDINARY) {
         return err_set(err, ERR_FATAL, "commit at %s does not belong to the begin of %s",
             format_lsn(m->commit.commit_lsn, lsn), format_lsn(d->final_lsn, begun));
     }
@@ -137,6 +145,59 @@ feed_stream_commit(struct pgoutput *d, const struct record *rec, const struct pg
             d->xid);
     }
     return feed_commit(d, rec, m, out, err);
+}
+
+/* Prepared transactions. What `rec` is of tells the message's part: p, K and r are both begin and
+ * end. A prepare that comes late, together with its commit, is an ordinary transaction: b ... K. */
+static bool
+feed_begin_prepared(struct pgoutput *d, const struct record *rec, const struct pgoutput_message *m,
+    struct change *out, struct err *err)
+{
+    bool rows = m->type == 'b' || m->type == 'p';
+    struct pgoutput_message begin = {.type = 'B',
+        .begin = {.final_lsn = rows ? m->prepared.lsn : m->prepared.end_lsn - 1,
+            .commit_us = m->prepared.us,
+            .xid = m->prepared.xid}};
+    if (m->type == 'b' && rec->position > m->prepared.lsn) {
+        begin.begin.final_lsn = rec->position; /* late */
+    }
+    if (!feed_begin(d, rec, &begin, out, err)) {
+        return false;
+    }
+    d->open_as = rows ? OPEN_PREPARED : OPEN_OUTCOME;
+    out->gid = m->prepared.gid;
+    return true;
+}
+
+static bool
+feed_end_prepared(struct pgoutput *d, const struct record *rec, const struct pgoutput_message *m,
+    struct change *out, struct err *err)
+{
+    char lsn[FORMAT_SIZE];
+    enum open_as fits = m->type == 'P' || m->type == 'p' ? OPEN_PREPARED : OPEN_OUTCOME;
+    bool late = m->type == 'K' && d->open_as == OPEN_PREPARED;
+    if (!need_open(d, "end of a prepared transaction", err)) {
+        return false;
+    }
+    if (d->xid != m->prepared.xid || (d->open_as != fits && !late)) {
+        return err_set(err, ERR_FATAL,
+            "'%c' of transaction %" PRIu32 " does not belong to the begin of transaction %" PRIu32,
+            m->type, m->prepared.xid, d->xid);
+    }
+    if (m->prepared.end_lsn != rec->position) {
+        return err_set(err, ERR_FATAL, "end of a prepared transaction says position %s",
+            format_lsn(m->prepared.end_lsn, lsn));
+    }
+    d->open = false;
+    out->kind = late                    ? CHANGE_COMMIT
+                : fits == OPEN_PREPARED ? CHANGE_PREPARE
+                : m->type == 'K'        ? CHANGE_COMMIT_PREPARED
+                                        : CHANGE_ROLLBACK_PREPARED;
+    out->position = (struct position){rec->position, 0};
+    out->xid = d->xid;
+    out->commit_us = m->prepared.us;
+    out->gid = m->prepared.gid;
+    return true;
 }
 
 /* --- rows ---------------------------------------------------------------------------------------
@@ -233,10 +294,15 @@ belongs_in(char type, enum record_kind kind)
 {
     switch (type) {
     case 'B':
+    case 'b':
         return kind == RECORD_BEGIN;
     case 'C':
+    case 'P':
         return kind == RECORD_COMMIT;
     case 'c':
+    case 'p':
+    case 'K':
+    case 'r':
         return kind == RECORD_BEGIN || kind == RECORD_COMMIT;
     case 'R':
         return kind == RECORD_SCHEMA;
@@ -260,6 +326,13 @@ feed_message(struct pgoutput *d, const struct record *rec, const struct pgoutput
         return feed_commit(d, rec, m, out, err);
     case 'c':
         return feed_stream_commit(d, rec, m, out, err);
+    case 'b':
+    case 'P':
+    case 'p':
+    case 'K':
+    case 'r':
+        return rec->kind == RECORD_BEGIN ? feed_begin_prepared(d, rec, m, out, err)
+                                         : feed_end_prepared(d, rec, m, out, err);
     case 'I':
         return feed_row(d, CHANGE_INSERT, m, out, err);
     case 'U':

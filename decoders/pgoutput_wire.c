@@ -124,6 +124,51 @@ parse_stream_commit(struct parse *p, struct pgoutput_message *m)
 }
 
 static void
+parse_gid(struct parse *p, struct pgoutput_message *m)
+{
+    m->prepared.xid = reader_u32(&p->r);
+    m->prepared.gid = reader_cstr(&p->r);
+    if (m->prepared.gid[0] == '\0') {
+        refuse(p, "a prepared transaction without a name");
+    }
+}
+
+static void
+parse_begin_prepare(struct parse *p, struct pgoutput_message *m)
+{
+    m->prepared.lsn = reader_u64(&p->r);
+    m->prepared.end_lsn = reader_u64(&p->r);
+    m->prepared.us = parse_time(p);
+    parse_gid(p, m);
+}
+
+static void
+parse_no_flags(struct parse *p)
+{
+    if (reader_u8(&p->r) != 0) {
+        refuse(p, "unknown flags of a prepared transaction");
+    }
+}
+
+static void
+parse_prepared(struct parse *p, struct pgoutput_message *m)
+{
+    parse_no_flags(p);
+    parse_begin_prepare(p, m);
+}
+
+static void
+parse_rollback_prepared(struct parse *p, struct pgoutput_message *m)
+{
+    parse_no_flags(p);
+    m->prepared.lsn = reader_u64(&p->r);
+    m->prepared.end_lsn = reader_u64(&p->r);
+    (void)parse_time(p); /* of the prepare */
+    m->prepared.us = parse_time(p);
+    parse_gid(p, m);
+}
+
+static void
 parse_origin(struct parse *p, struct pgoutput_message *m)
 {
     m->origin.lsn = reader_u64(&p->r);
@@ -253,6 +298,11 @@ static const struct {
     {'B', parse_begin},
     {'C', parse_commit},
     {'c', parse_stream_commit},
+    {'b', parse_begin_prepare},
+    {'P', parse_prepared},
+    {'p', parse_prepared},
+    {'K', parse_prepared},
+    {'r', parse_rollback_prepared},
     {'R', parse_relation},
     {'Y', parse_type},
     {'T', parse_truncate},

@@ -17,10 +17,18 @@
  * us as the messages above (the source takes the xid out of them, agent/source/pg_feed.h); at the
  * end there is
  *
- *   c stream commit  xid:u32 flags:u8 lsn:u64 end:u64 time:u64
+ *   c stream commit      xid:u32 flags:u8 lsn:u64 end:u64 time:u64
  *
- * The other messages of versions 2 to 4 are not for decoders (S E A), or come only from a slot that
- * was made for prepared transactions (b P K r p).
+ * A slot with two-phase commit (version 3) sends a transaction when it is prepared, and tells later
+ * what became of it:
+ *
+ *   b begin prepare               lsn:u64 end:u64 time:u64 xid:u32 gid:cstr   of the prepare record
+ *   P prepare, p stream prepare   flags:u8 and the same
+ *   K commit prepared             flags:u8 and the same, of the commit record
+ *   r rollback prepared           flags:u8 prepare_end:u64 end:u64 prepare_time:u64 time:u64
+ * xid:u32 gid:cstr
+ *
+ * S E A (stream start, stop, abort) are not for decoders.
  */
 #ifndef TG_DECODERS_PGOUTPUT_WIRE_H
 #define TG_DECODERS_PGOUTPUT_WIRE_H
@@ -48,6 +56,12 @@ struct pgoutput_message {
             int64_t commit_us;
             uint32_t xid; /* of c; else 0 */
         } commit;         /* C c */
+        struct {
+            uint64_t lsn, end_lsn; /* r: lsn is the end of the prepare record */
+            int64_t us;
+            uint32_t xid;
+            const char *gid;
+        } prepared; /* b P p K r */
         struct {
             uint64_t lsn;
             const char *name;

@@ -43,6 +43,12 @@ change_kind_name(enum change_kind kind)
         return "truncate";
     case CHANGE_MESSAGE:
         return "message";
+    case CHANGE_PREPARE:
+        return "prepare";
+    case CHANGE_COMMIT_PREPARED:
+        return "commit prepared";
+    case CHANGE_ROLLBACK_PREPARED:
+        return "rollback prepared";
     }
     return "unknown";
 }

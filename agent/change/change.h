@@ -26,6 +26,11 @@ enum change_kind {
     CHANGE_DELETE,
     CHANGE_TRUNCATE,
     CHANGE_MESSAGE, /* logical message of the source */
+    /* Prepared transactions (two-phase commit). BEGIN rows PREPARE is one whose outcome is not
+     * known yet; later BEGIN and one of the other two, without rows, tell it. All have `gid`. */
+    CHANGE_PREPARE,
+    CHANGE_COMMIT_PREPARED,
+    CHANGE_ROLLBACK_PREPARED,
 };
 
 enum value_status {
@@ -55,10 +60,11 @@ enum old_kind {
 struct change {
     enum change_kind kind;
     /* BEGIN: commit = position the transaction is going to have as far as the source foretells it.
-     * COMMIT, MARK: final. Rows: commit as in BEGIN, and the ordinal. */
+     * COMMIT, PREPARE and the like, MARK: final. Rows: commit as in BEGIN, and the ordinal. */
     struct position position;
     uint32_t xid;
-    int64_t commit_us; /* source's commit time, Unix microseconds; BEGIN and COMMIT */
+    int64_t commit_us; /* source's commit time, Unix microseconds; BEGIN and what ends it */
+    const char *gid;   /* name of the prepared transaction; BEGIN and what ends it; else NULL */
 
     const struct relation *relation; /* rows */
     enum old_kind old_kind;

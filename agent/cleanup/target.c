@@ -106,6 +106,11 @@ static const struct helper {
         "SELECT EXISTS (SELECT FROM tidegate.replayed WHERE origin = $1)",
         "DELETE FROM tidegate.replayed WHERE origin = $1",
         "SELECT EXISTS (SELECT FROM tidegate.replayed)", "DROP TABLE tidegate.replayed", true},
+    {"prepared", "SELECT pg_catalog.to_regclass('tidegate.prepared') IS NOT NULL",
+        "LOCK TABLE tidegate.prepared",
+        "SELECT EXISTS (SELECT FROM tidegate.prepared WHERE origin = $1)",
+        "DELETE FROM tidegate.prepared WHERE origin = $1",
+        "SELECT EXISTS (SELECT FROM tidegate.prepared)", "DROP TABLE tidegate.prepared", true},
 };
 
 enum { HELPERS_LEN = sizeof helpers / sizeof *helpers };

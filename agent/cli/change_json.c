@@ -271,8 +271,14 @@ change_json_write_masked(struct buf *out, const struct change *c, struct column_
     switch (c->kind) {
     case CHANGE_BEGIN:
     case CHANGE_COMMIT:
+    case CHANGE_PREPARE:
+    case CHANGE_COMMIT_PREPARED:
+    case CHANGE_ROLLBACK_PREPARED:
         clock_format_iso(c->commit_us, iso);
         json_kv_string(&w, "committed", iso);
+        if (c->gid) {
+            json_kv_string(&w, "gid", c->gid);
+        }
         break;
     case CHANGE_INSERT:
     case CHANGE_UPDATE:

@@ -95,6 +95,9 @@ put_change(struct cat *c, const struct change *change, struct err *err)
         }
         break;
     case CHANGE_COMMIT:
+    case CHANGE_PREPARE:
+    case CHANGE_COMMIT_PREPARED:
+    case CHANGE_ROLLBACK_PREPARED:
     case CHANGE_DISCARD:
         if (!c->begun) {
             return true;

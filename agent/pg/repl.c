@@ -50,9 +50,12 @@ pg_create_slot(
 /* Each protocol version adds messages: 2 (14) transactions still open, 3 (15) prepared ones, 4 (16)
  * what parallel appliers want. Without streaming 1 says the same to every server. */
 static int
-protocol_version(int server, bool streaming)
+protocol_version(int server, const struct pg_stream_options *o)
 {
-    if (!streaming || server < 140000) {
+    if (o->two_phase && !o->streaming) {
+        return 3;
+    }
+    if (!o->streaming || server < 140000) {
         return 1;
     }
     return server >= 160000 ? 4 : server >= 150000 ? 3 : 2;
@@ -66,7 +69,7 @@ put_start_replication(struct buf *sql, const struct pg_stream_options *o, int se
     sql_ident(&names, o->publication);
     buf_str(sql, "START_REPLICATION SLOT ");
     sql_ident(sql, o->slot);
-    int version = protocol_version(server, o->streaming);
+    int version = protocol_version(server, o);
     buf_printf(sql, " LOGICAL %X/%X (proto_version '%d', publication_names ",
         (unsigned)(o->position >> 32), (unsigned)o->position, version);
     sql_literal(sql, buf_cstr(&names));
@@ -74,7 +77,8 @@ put_start_replication(struct buf *sql, const struct pg_stream_options *o, int se
         buf_str(sql, ", binary 'true', messages 'true'");
     }
     /* Not 'parallel': its aborts tell positions that nobody here needs. */
-    buf_str(sql, version > 1 ? ", streaming 'on')" : ")");
+    buf_str(sql, o->streaming && version > 1 ? ", streaming 'on'" : "");
+    buf_str(sql, o->two_phase ? ", two_phase 'on')" : ")");
     buf_done(&names);
 }
 

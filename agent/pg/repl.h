@@ -47,6 +47,7 @@ struct pg_stream_options {
     const char *slot, *publication;
     uint64_t position; /* what was committed at or below it is not sent */
     bool streaming;    /* large transactions while they are still open at the server */
+    bool two_phase;    /* prepared transactions when they are prepared, from now on for good (15) */
 };
 
 /* START_REPLICATION with pgoutput: binary and with logical messages when the server is 14 or newer,

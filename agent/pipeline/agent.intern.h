@@ -72,6 +72,7 @@ struct agent {
     struct anchor anchor;   /* of the set-up, until a copy job takes it */
     _Atomic uint64_t start; /* position at which the feed begins */
     uint64_t feed_id;
+    _Atomic uint64_t two_phase_from; /* 0: not, or not yet (two_phase.h) */
     uint64_t
         catchup_goal; /* where the source's log ended when catching up began; 0: not seen yet */
 

@@ -5,6 +5,7 @@
 #include "agent/pipeline/agent.intern.h"
 #include "agent/pipeline/fence.h"
 #include "agent/pipeline/phase.h"
+#include "agent/pipeline/two_phase.h"
 
 #define STAGE "agent"
 
@@ -70,6 +71,7 @@ start_capture(struct agent *a, struct err *err)
             .slot = c->source.slot,
             .publication = c->source.publication,
             .streaming = c->source.streaming,
+            .two_phase_from = &a->two_phase_from,
             .timeout_us = c->network.timeout_us},
         .spool = a->spool,
         .sync_interval_us = c->spool.sync_interval_us,
@@ -91,9 +93,26 @@ start_capture(struct agent *a, struct err *err)
     return ok && start_packer(a, err);
 }
 
+/* Before the capture thread, where the phase allows it; the slot keeps it from then on. */
+static bool
+arm_two_phase(struct agent *a, unsigned actions, struct err *err)
+{
+    bool copied = (actions & ACTION_DELIVER) || a->phase > PHASE_SNAPSHOT;
+    uint64_t from = 0;
+    if (!copied || a->two_phase_from != 0) {
+        return true;
+    }
+    bool ok = two_phase_from(a->store, &from, err);
+    a->two_phase_from = from;
+    return ok;
+}
+
 bool
 agent_start_actions(struct agent *a, unsigned actions, struct err *err)
 {
+    if (!arm_two_phase(a, actions, err)) {
+        return false;
+    }
     if ((actions & ACTION_UNFENCE) && !fence_lift(a->config, a->store, err)) {
         return false;
     }

@@ -21,6 +21,7 @@
 #include "agent/pipeline/fence.h"
 #include "agent/pipeline/setup.h"
 #include "agent/store/letters.h"
+#include "agent/pipeline/two_phase.h"
 
 #define STAGE         "cutover"
 #define DRAIN_WAIT_US 5000
@@ -192,7 +193,8 @@ step_drain(struct cutover *c, struct err *err)
         if (sinks.applied >= c->barrier) {
             detail(c, several(c) ? "every sink holds everything up to the barrier"
                                  : "the target holds everything up to the barrier");
-            return true;
+            /* What was prepared and is not finished must be there to be finished. */
+            return c->req.fence != FENCE_READ_ONLY || two_phase_at_targets(c->env.config, err);
         }
         if (now_us(c) > c->deadline_us) {
             char lag[FORMAT_SIZE];

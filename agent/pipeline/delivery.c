@@ -30,6 +30,7 @@ struct delivery {
     struct arena arena;     /* for filtered changes; reset per record */
     uint64_t commit_record; /* of the transaction being read */
     bool in_transaction, has_rows;
+    bool prepared;          /* the transaction has a gid */
     int64_t rows_commit_us; /* of the last transaction with rows */
     int64_t opened_us, synced_us;
     int64_t idle_us;   /* wall clock when nothing was waiting last; 0: not yet */
@@ -82,6 +83,7 @@ follow_transaction(struct delivery *d, const struct record *rec, const struct ch
     switch (c->kind) {
     case CHANGE_BEGIN:
         d->commit_record = rec->position;
+        d->prepared = c->gid != NULL;
         d->in_transaction = true;
         d->has_rows = false;
         break;
@@ -89,6 +91,12 @@ follow_transaction(struct delivery *d, const struct record *rec, const struct ch
         d->in_transaction = false;
         d->rows_commit_us = d->has_rows ? c->commit_us : d->rows_commit_us;
         break;
+    case CHANGE_COMMIT_PREPARED: /* its rows came with the prepare */
+        d->rows_commit_us = c->commit_us;
+        d->in_transaction = false;
+        break;
+    case CHANGE_PREPARE:
+    case CHANGE_ROLLBACK_PREPARED:
     case CHANGE_DISCARD:
         d->in_transaction = false;
         break;
@@ -133,6 +141,16 @@ apply_or_park(struct delivery *d, const struct record *rec, const struct change 
     return park_refused(d->park, rec, c, err);
 }
 
+/* The copy may have been made between prepare and commit: then the change is in neither. */
+static bool
+refuse_prepared(const struct delivery *d, struct err *err)
+{
+    err_set(err, ERR_FATAL, "a prepared transaction at %X/%X changes a table that was copied later",
+        (unsigned)(d->commit_record >> 32), (unsigned)d->commit_record);
+    return err_hint(err, "no transaction may be prepared on the source while tables are copied to "
+                         "another sink; copy to this one again");
+}
+
 static bool
 hand_over(struct delivery *d, const struct record *rec, struct err *err)
 {
@@ -151,7 +169,7 @@ hand_over(struct delivery *d, const struct record *rec, struct err *err)
     follow_transaction(d, rec, &change);
     arena_reset(&d->arena);
     if (!table_sync_filter(d->o.sync, d->commit_record, &change, &d->arena)) {
-        return true;
+        return !d->prepared || refuse_prepared(d, err);
     }
     return d->park ? apply_or_park(d, rec, &change, err) : sink_apply(d->sink, &change, err);
 }

@@ -11,6 +11,7 @@
 #include "agent/pg/conn.h"
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
+#include "agent/pipeline/two_phase.h"
 
 #define SETTING       "default_transaction_read_only"
 #define ROUND_WAIT_US 20000
@@ -173,34 +174,12 @@ end_all_of_before(PGconn *conn, const struct round *r, uint32_t *ended, struct e
     }
 }
 
-static bool
-no_prepared_transactions(PGconn *conn, struct err *err)
-{
-    PGresult *res = NULL;
-    if (!pg_query(conn, "read prepared transactions",
-            "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = "
-            "pg_catalog.current_database()",
-            0, NULL, &res, err)) {
-        return false;
-    }
-    bool none = PQntuples(res) == 0;
-    if (!none) {
-        err_set(err, ERR_CONFIG,
-            "%d prepared transactions are open on the source, the first is '%s'", PQntuples(res),
-            pg_str(res, 0, 0));
-        err_hint(err,
-            "commit or roll them back (COMMIT PREPARED / ROLLBACK PREPARED), then cut over again");
-    }
-    PQclear(res);
-    return none;
-}
-
 bool
 fence_check(const struct config *config, struct err *err)
 {
     PGconn *conn = NULL;
     PGresult *res = NULL;
-    bool ok = open_source(config, &conn, err) && no_prepared_transactions(conn, err) &&
+    bool ok = open_source(config, &conn, err) && two_phase_at_targets(config, err) &&
               pg_query(conn, "read rights",
                   "SELECT pg_catalog.pg_has_role(d.datdba, 'USAGE'),"
                   " r.rolsuper OR pg_catalog.pg_has_role('pg_signal_backend', 'USAGE')"
@@ -234,8 +213,7 @@ fence_raise(const struct config *config, struct store *store, int64_t deadline_u
     FAILPOINT("fence.raised");
     struct round round = {
         .exempt = exempt, .stamp = stamp, .deadline_us = deadline_us, .stop = stop};
-    ok = ok && end_all_of_before(conn, &round, &out->ended, err) &&
-         no_prepared_transactions(conn, err);
+    ok = ok && end_all_of_before(conn, &round, &out->ended, err);
     x_free(exempt);
     x_free(stamp);
     PQfinish(conn);

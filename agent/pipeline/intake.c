@@ -233,6 +233,11 @@ intake_open(struct intake *i, uint64_t *from, struct err *err)
     if (!void_unfinished(i, err)) {
         return false;
     }
+    /* The slot may be switched at this very position, for good: it must not be lost again. */
+    const _Atomic uint64_t *two_phase = i->o.params.two_phase_from;
+    if (two_phase && *two_phase != 0 && !spool_sync(i->o.spool, err)) {
+        return false;
+    }
     *from = spool_appended(i->o.spool);
     if (!source_start(i->source, *from, err)) {
         return false;

@@ -17,6 +17,7 @@
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
 #include "agent/pg/slot.h"
+#include "agent/pipeline/two_phase.h"
 
 #define STAGE         "setup"
 #define LOCK_ATTEMPTS 10
@@ -231,7 +232,8 @@ setup_source(
     const struct config *config, struct store *store, struct anchor *anchor, struct err *err)
 {
     PGconn *conn = NULL;
-    bool ok = connect_source(config, &conn, err) && prepare(config, store, conn, err);
+    bool ok = connect_source(config, &conn, err) && prepare(config, store, conn, err) &&
+              two_phase_decide(config, store, err);
     PQfinish(conn);
     if (!ok) {
         return false;

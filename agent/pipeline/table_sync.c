@@ -78,6 +78,9 @@ table_sync_filter(
         return commit_record >= t->highest || filter_truncate(t, commit_record, c, arena);
     case CHANGE_BEGIN:
     case CHANGE_COMMIT:
+    case CHANGE_PREPARE:
+    case CHANGE_COMMIT_PREPARED:
+    case CHANGE_ROLLBACK_PREPARED:
     case CHANGE_DISCARD:
     case CHANGE_MARK:
     case CHANGE_MESSAGE:

@@ -80,7 +80,7 @@ struct target_facts {
     bool may_create_schema;
     struct preflight_names no_create; /* existing schemas of the source without CREATE for us */
     bool origin_callable;             /* every replication origin function that apply needs */
-    int64_t origins_max;
+    int64_t origins_max, prepared_max;
     bool role_settable;               /* session_replication_role */
     struct preflight_names available; /* extensions, sorted */
     struct preflight_names

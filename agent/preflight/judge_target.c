@@ -371,6 +371,29 @@ judge_replication_role(const struct target_facts *t, struct preflight_report *r)
     }
 }
 
+/* `auto` does without where it cannot be; `on` was asked for. */
+static void
+judge_two_phase(const struct preflight_input *in, const struct source_facts *s,
+    const struct target_facts *t, struct preflight_report *r)
+{
+    if (in->config->source.two_phase != TWO_PHASE_ON) {
+        return;
+    }
+    if (s->common.reachable && s->common.server.version < 150000) {
+        preflight_add(r, t->name, "two-phase", PREFLIGHT_BLOCKING,
+            "source.two_phase is on, and the source is older than PostgreSQL 15");
+        preflight_todo(r, "set source.two_phase to auto or off");
+    } else if (t->prepared_max <= 0) {
+        preflight_add(r, t->name, "two-phase", PREFLIGHT_BLOCKING,
+            "source.two_phase is on, and the target does not take prepared transactions");
+        preflight_todo(r, "raise max_prepared_transactions there to that of the source and restart "
+                          "the server, or set source.two_phase to auto or off");
+    } else {
+        preflight_add(r, t->name, "two-phase", PREFLIGHT_OK,
+            "up to %" PRId64 " transactions can be prepared", t->prepared_max);
+    }
+}
+
 static void
 judge_connections(
     const struct preflight_input *in, const struct target_facts *t, struct preflight_report *r)
@@ -434,5 +457,6 @@ preflight_judge_target(const struct preflight_input *in, const struct source_fac
     }
     judge_origin(t, r);
     judge_replication_role(t, r);
+    judge_two_phase(in, s, t, r);
     judge_connections(in, t, r);
 }

@@ -23,7 +23,8 @@ static const char rights_sql[] =
     " coalesce(current_setting('max_active_replication_origins', true),"
     "  current_setting('max_replication_slots'))::bigint,"
     " coalesce(has_table_privilege(to_regclass('tidegate.ledger'), 'SELECT'), false),"
-    " coalesce(has_table_privilege(to_regclass('tidegate.progress'), 'SELECT'), false)";
+    " coalesce(has_table_privilege(to_regclass('tidegate.progress'), 'SELECT'), false),"
+    " current_setting('max_prepared_transactions')::bigint";
 
 static bool
 read_rights(PGconn *conn, struct target_facts *f, struct err *err)
@@ -35,6 +36,7 @@ read_rights(PGconn *conn, struct target_facts *f, struct err *err)
     f->may_create_schema = pg_bool(res, 0, 0);
     f->origin_callable = pg_bool(res, 0, 1);
     f->origins_max = pg_i64(res, 0, 2);
+    f->prepared_max = pg_i64(res, 0, 5);
     PQclear(res);
     return true;
 }

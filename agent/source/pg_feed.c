@@ -11,6 +11,16 @@
  * record, and the type is moved up to the rest, so that whoever reads the payload later needs not
  * know how it came. A stream commit says what B and C say together and becomes both records.
  *
+ * A slot with two-phase commit also sends
+ *
+ *   b (...)* P                          a transaction that was prepared; or  S ... E ...  p
+ *   K, r                                what became of it; each is a transaction without changes
+ *   b (...)* P K                        one that was prepared before two-phase began, in full now
+ *                                       that it is committed: an ordinary one, to be committed at K
+ *
+ * K and r begin one byte before their end: a transaction's begin lies below a position exactly when
+ * its end lies at or below it, and what begins at a record's own begin may be a MARK's position.
+ *
  * Invariant: blocks stand neither in each other nor in a whole transaction, so at any message at
  * most one of `in_transaction` and `stream` is set.
  */
@@ -66,6 +76,67 @@ take_commit(struct pg_feed *f, struct head *h, struct record *out)
     f->in_transaction = false;
 }
 
+/* The server sends in order; a prepare from behind the last position comes with its commit. Its
+ * position must not be below what was handed out, nor be one that could be confirmed. */
+static void
+take_begin_prepare(struct pg_feed *f, struct head *h, struct record *out)
+{
+    uint64_t lsn = reader_u64(&h->r), end = reader_u64(&h->r);
+    (void)reader_u64(&h->r); /* time of the prepare */
+    out->kind = RECORD_BEGIN;
+    out->xid = read_xid(h);
+    f->in_transaction = true;
+    f->late = end <= f->last;
+    out->position = f->late ? f->last : lsn;
+}
+
+/* False: what it ends goes on to the commit. */
+static bool
+take_prepare(struct pg_feed *f, struct head *h, struct record *out)
+{
+    out->kind = RECORD_COMMIT;
+    (void)reader_u8(&h->r);  /* flags */
+    (void)reader_u64(&h->r); /* prepare record */
+    out->position = reader_u64(&h->r);
+    f->in_transaction = f->late;
+    return !f->late;
+}
+
+/* Begin and end in one message. */
+static void
+put_both(struct pg_feed *f, struct record *out, uint64_t begin, uint64_t end)
+{
+    out->kind = RECORD_BEGIN;
+    out->position = begin;
+    f->pending = *out;
+    f->pending.kind = RECORD_COMMIT;
+    f->pending.xid = 0;
+    f->pending.position = end;
+}
+
+/* K, r and p have the same head up to the time. */
+static void
+take_prepared(struct pg_feed *f, struct head *h, uint8_t type, struct record *out)
+{
+    (void)reader_u8(&h->r); /* flags */
+    uint64_t lsn = reader_u64(&h->r), end = reader_u64(&h->r);
+    (void)reader_u64(&h->r); /* time */
+    if (type == 'r') {
+        (void)reader_u64(&h->r); /* ... of the prepare; this one is the rollback's */
+    }
+    out->xid = read_xid(h);
+    expect(h, end > lsn, "ends before it begins");
+    if (type == 'K' && f->late) {
+        out->kind = RECORD_COMMIT;
+        out->xid = 0;
+        out->position = end;
+        f->in_transaction = f->late = false;
+        return;
+    }
+    out->stream = type == 'p' ? out->xid : 0;
+    put_both(f, out, type == 'p' ? lsn : end - 1, end);
+}
+
 static void
 take_stream_start(struct pg_feed *f, struct head *h)
 {
@@ -76,14 +147,10 @@ take_stream_start(struct pg_feed *f, struct head *h)
 static void
 take_stream_commit(struct pg_feed *f, struct head *h, struct record *out)
 {
-    out->kind = RECORD_BEGIN;
     out->stream = out->xid = read_xid(h);
     (void)reader_u8(&h->r); /* flags */
-    out->position = reader_u64(&h->r);
-    f->pending = *out;
-    f->pending.kind = RECORD_COMMIT;
-    f->pending.xid = 0;
-    f->pending.position = reader_u64(&h->r);
+    uint64_t lsn = reader_u64(&h->r), end = reader_u64(&h->r);
+    put_both(f, out, lsn, end);
 }
 
 /* With 'parallel' streaming position and time follow; they say nothing that the order of the
@@ -135,7 +202,7 @@ take_streamed(
 static bool
 is_border(uint8_t type)
 {
-    return type != 0 && strchr("BCSEcA", type) != NULL;
+    return type != 0 && strchr("BCSEcAbPpKr", type) != NULL;
 }
 
 /* What begins or ends something. False: the message has been taken, and is no record. */
@@ -145,8 +212,9 @@ take_border(struct pg_feed *f, struct head *h, uint8_t type, struct record *out)
     expect(h, (f->stream != 0) == (type == 'E'),
         type == 'E' ? "ends no block of an open transaction"
                     : "stands in a block of an open transaction");
-    expect(h, f->in_transaction == (type == 'C'),
-        type == 'C' ? "has no begin in front of it" : "stands in another transaction");
+    bool ends = type == 'C' || type == 'P' || (type == 'K' && f->late);
+    expect(h, f->in_transaction == ends,
+        ends ? "has no begin in front of it" : "stands in another transaction");
     switch (type) {
     case 'B':
         take_begin(f, h, out);
@@ -159,6 +227,16 @@ take_border(struct pg_feed *f, struct head *h, uint8_t type, struct record *out)
         return true;
     case 'A':
         take_stream_abort(h, out);
+        return true;
+    case 'b':
+        take_begin_prepare(f, h, out);
+        return true;
+    case 'P':
+        return take_prepare(f, h, out);
+    case 'p':
+    case 'K':
+    case 'r':
+        take_prepared(f, h, type, out);
         return true;
     case 'S':
         take_stream_start(f, h);

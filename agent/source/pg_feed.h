@@ -2,7 +2,7 @@
  *
  * Messages of pgoutput become records, by their heads alone; the rest stays as the server sent it.
  * Source of the formats: PostgreSQL manual, "Logical Replication Message Formats", protocol
- * versions 1, 2 and 4.
+ * versions 1 to 4.
  *
  * Called by the source's thread for each message, in order; pure state, no connection.
  */
@@ -16,9 +16,11 @@
 #include "agent/base/err.h"
 #include "agent/change/record.h"
 
-/* One for each connection: zeroed at its start. */
+/* One for each connection: zeroed at its start but for `last`. */
 struct pg_feed {
-    bool in_transaction;   /* an ordinary one: begun and not committed */
+    uint64_t last;         /* position of the last COMMIT or MARK; kept by the caller */
+    bool in_transaction;   /* a whole one: begun and not ended */
+    bool late;             /* ... which was prepared long ago and is committed now */
     uint32_t stream;       /* between stream start and stream stop: its transaction; else 0 */
     struct record pending; /* second record of the last message; kind 0: none */
 };

@@ -31,8 +31,8 @@ struct pg_logical {
     struct source_params params;
     struct pg_stream stream;
     struct pg_feed feed;
+    bool two_phase;        /* this session has it */
     uint64_t received;     /* end of the last message or keepalive */
-    uint64_t position;     /* of the last COMMIT or MARK handed out */
     uint64_t pending_mark; /* LSN of a keepalive not handed out yet; 0 none */
     uint64_t confirmed;
     int64_t marked_us, feedback_us, heard_us; /* monotonic */
@@ -120,6 +120,13 @@ check_slot(const struct pg_logical *s, uint64_t position, struct err *err)
 }
 
 static bool
+may_take_prepared(const struct pg_logical *s, uint64_t position)
+{
+    uint64_t from = s->params.two_phase_from ? *s->params.two_phase_from : 0;
+    return from != 0 && position >= from;
+}
+
+static bool
 pg_logical_start(struct source *base, uint64_t position, struct err *err)
 {
     struct pg_logical *s = self(base);
@@ -133,8 +140,8 @@ pg_logical_start(struct source *base, uint64_t position, struct err *err)
     if (!pg_connect(s->params.dsn, &o, &conn, err)) {
         return false;
     }
-    s->feed = (struct pg_feed){0};
-    s->received = s->position = position;
+    s->feed = (struct pg_feed){.last = position};
+    s->received = position;
     /* Where reading begins need not be durable yet: nothing is confirmed before confirm() says so.
      */
     s->confirmed = 0;
@@ -144,7 +151,9 @@ pg_logical_start(struct source *base, uint64_t position, struct err *err)
     struct pg_stream_options so = {.slot = s->params.slot,
         .publication = s->params.publication,
         .position = position,
-        .streaming = s->params.streaming};
+        .streaming = s->params.streaming,
+        .two_phase = may_take_prepared(s, position)};
+    s->two_phase = so.two_phase;
     if (!pg_stream_start(&s->stream, conn, &so, err)) {
         /* Another walsender, most likely our own of before a cut, still holds the slot. */
         if (err->class == ERR_RETRY) {
@@ -188,7 +197,7 @@ check_alive(struct pg_logical *s, struct err *err)
 static bool
 take_keepalive(struct pg_logical *s, const struct pg_frame *f, struct err *err)
 {
-    if (!s->feed.in_transaction && f->wal_end > s->position) {
+    if (!s->feed.in_transaction && f->wal_end > s->feed.last) {
         s->pending_mark = f->wal_end;
         if (f->wal_end > s->received) {
             s->received = f->wal_end;
@@ -207,7 +216,7 @@ mark_due(struct pg_logical *s, struct record *out)
     *out = (struct record){.kind = RECORD_MARK,
         .position = s->pending_mark,
         .received_us = clock_wall_us(&clock_system)};
-    s->position = s->pending_mark;
+    s->feed.last = s->pending_mark;
     s->pending_mark = 0;
     s->marked_us = now;
     return true;
@@ -219,7 +228,7 @@ note_position(struct pg_logical *s, const struct record *rec)
     if (rec->kind == RECORD_BEGIN) {
         s->pending_mark = 0;
     } else if (rec->kind == RECORD_COMMIT) {
-        s->position = rec->position;
+        s->feed.last = rec->position;
     }
     if (rec->kind != RECORD_BEGIN && rec->position > s->received) {
         s->received = rec->position;
@@ -251,6 +260,10 @@ pg_logical_read(struct source *base, int timeout_ms, struct record *out, bool *g
     if (*got) {
         note_position(s, out);
         return true;
+    }
+    if (!s->two_phase && !s->feed.in_transaction && may_take_prepared(s, s->feed.last)) {
+        return err_set(err, ERR_RECONNECT,
+            "replication stream: begins anew to take prepared transactions from here on");
     }
     for (;;) {
         struct pg_frame frame;

@@ -26,7 +26,12 @@ struct source_params {
     const char *slot;        /* PostgreSQL: replication slot */
     const char *publication; /* PostgreSQL: publication */
     bool streaming;          /* take large transactions while they are still open at the source */
-    int64_t timeout_us;      /* silence after which the connection counts as dead */
+    /* Position from which on prepared transactions come when they are prepared; 0: not, or not yet.
+     * May be raised from 0 at any time; the source then ends the session by itself where it can
+     * begin (ERR_RECONNECT). What is appended up to the start of a session must be durable. NULL:
+     * never. */
+    const _Atomic uint64_t *two_phase_from;
+    int64_t timeout_us; /* silence after which the connection counts as dead */
 };
 
 struct source_ops {

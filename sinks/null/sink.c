@@ -54,6 +54,9 @@ null_apply(struct sink *base, const struct change *c, struct err *err)
         s->open_rows = 0;
         break;
     case CHANGE_COMMIT:
+    case CHANGE_PREPARE:
+    case CHANGE_COMMIT_PREPARED:
+    case CHANGE_ROLLBACK_PREPARED:
         s->progress.rows += s->open_rows;
         s->progress.transactions++;
         s->progress.applied_commit_us = c->commit_us;

@@ -29,6 +29,7 @@
 #include "agent/pg/conn.h"
 #include "sinks/postgres/isolate.h"
 #include "sinks/postgres/origin.h"
+#include "sinks/postgres/prepared.h"
 #include "sinks/postgres/sql.h"
 
 #define BEGIN_NAME          "tg_begin"
@@ -67,6 +68,7 @@ apply_init(struct apply *a, PGconn *conn, const struct sink_params *p, bool nati
 {
     memset(a, 0, sizeof *a);
     a->clock = &clock_system;
+    a->origin = p->origin;
     a->native = native;
     a->group_max = p->group_transactions > 0 ? p->group_transactions : 1;
     a->group_now = 1;
@@ -196,8 +198,8 @@ send_group(struct apply *a, bool durable, struct err *err)
     return !durable || !a->native || send_flush(a, err);
 }
 
-static bool
-commit_group(struct apply *a, bool at_once, struct err *err)
+bool
+apply_commit_group(struct apply *a, bool at_once, struct err *err)
 {
     int64_t now = clock_mono_us(a->clock);
     bool durable = at_once || now - a->durable_us >= DURABLE_INTERVAL_US;
@@ -293,15 +295,43 @@ apply_row(struct apply *a, const struct change *c, struct err *err)
 }
 
 static bool
+handed_over_again(const struct apply *a, const struct change *c, struct err *err)
+{
+    char at[POSITION_SIZE], seen[POSITION_SIZE];
+    return err_set(err, ERR_FATAL,
+        "transaction at %s was handed over although the target holds everything up to %s",
+        position_format((struct position){.commit = c->position.commit}, at),
+        position_format((struct position){.commit = a->seen}, seen));
+}
+
+static bool
+source_begin(struct apply *a, const struct change *c, struct err *err)
+{
+    a->in_source = true;
+    a->source_rows = 0;
+    a->prepared.active = c->gid != NULL;
+    return !a->prepared.active || prepared_begin(a, c, err);
+}
+
+static bool
+source_prepared(struct apply *a, const struct change *c, struct err *err)
+{
+    a->in_source = false;
+    if (c->position.commit <= a->seen || !a->prepared.active) {
+        return handed_over_again(a, c, err);
+    }
+    a->prepared.active = false;
+    return prepared_end(a, c, err);
+}
+
+static bool
 source_commit(struct apply *a, const struct change *c, struct err *err)
 {
     a->in_source = false;
-    if (a->source_rows > 0 && c->position.commit <= a->seen) {
-        char at[POSITION_SIZE], seen[POSITION_SIZE];
-        return err_set(err, ERR_FATAL,
-            "transaction at %s was handed over although the target holds everything up to %s",
-            position_format((struct position){.commit = c->position.commit}, at),
-            position_format((struct position){.commit = a->seen}, seen));
+    bool passed_over = a->prepared.active && a->prepared.there;
+    a->prepared.active = false;
+    if (passed_over || (a->source_rows > 0 && c->position.commit <= a->seen)) {
+        return handed_over_again(a, c, err);
     }
     if (c->position.commit > a->seen) {
         a->seen = c->position.commit;
@@ -317,14 +347,14 @@ source_commit(struct apply *a, const struct change *c, struct err *err)
         return true;
     }
     /* A commit that is refused is an error of this very call when changes go one by one. */
-    return commit_group(a, false, err) && (!a->isolate || pipe_drain(&a->pipe, err));
+    return apply_commit_group(a, false, err) && (!a->isolate || pipe_drain(&a->pipe, err));
 }
 
 static bool
 source_discard(struct apply *a, struct err *err)
 {
     bool rows = a->in_source && a->source_rows > 0;
-    a->in_source = false;
+    a->in_source = a->prepared.active = false;
     if (!rows) {
         return true;
     }
@@ -357,13 +387,20 @@ apply_change(struct apply *a, const struct change *c, struct err *err)
     if (!anywhere && a->in_source == outside) {
         return misplaced(c, err);
     }
+    if (a->prepared.active && a->prepared.there &&
+        (c->kind == CHANGE_INSERT || c->kind == CHANGE_UPDATE || c->kind == CHANGE_DELETE ||
+            c->kind == CHANGE_TRUNCATE)) {
+        return true; /* its rows are in the prepared transaction */
+    }
     switch (c->kind) {
     case CHANGE_BEGIN:
-        a->in_source = true;
-        a->source_rows = 0;
-        return true;
+        return source_begin(a, c, err);
     case CHANGE_COMMIT:
         return source_commit(a, c, err);
+    case CHANGE_PREPARE:
+    case CHANGE_COMMIT_PREPARED:
+    case CHANGE_ROLLBACK_PREPARED:
+        return source_prepared(a, c, err);
     case CHANGE_DISCARD:
         return source_discard(a, err);
     case CHANGE_MARK:
@@ -384,7 +421,8 @@ bool
 apply_flush(struct apply *a, struct err *err)
 {
     if (!a->in_source && a->group.open) {
-        if (!commit_group(a, false, err) || !sync_when_due(a, clock_mono_us(a->clock), true, err)) {
+        if (!apply_commit_group(a, false, err) ||
+            !sync_when_due(a, clock_mono_us(a->clock), true, err)) {
             return false;
         }
     }
@@ -404,7 +442,7 @@ apply_idle(struct apply *a, bool now, struct err *err)
     if (!behind || !due) {
         return true;
     }
-    return apply_open_group(a, err) && commit_group(a, true, err) && pipe_push(&a->pipe, err);
+    return apply_open_group(a, err) && apply_commit_group(a, true, err) && pipe_push(&a->pipe, err);
 }
 
 void

@@ -28,9 +28,20 @@ struct apply_group {
     bool saved; /* it has the savepoint of isolate.c */
 };
 
+/* What the target has of the prepared transaction that is being handed over (prepared.c). */
+struct apply_prepared {
+    bool ready;  /* our table is there */
+    bool active; /* in_source, with a gid */
+    bool there;  /* prepared on the target already */
+    bool own;    /* ... by our role */
+    bool noted;  /* as prepared by us */
+};
+
 struct apply {
     struct pipe pipe;
     struct rows rows;
+    const char *origin; /* borrowed */
+    struct apply_prepared prepared;
     const struct clock *clock;
     bool native; /* position in an origin: durable by a flush, not by the commit */
     uint32_t group_now, group_max; /* source transactions in one target transaction */
@@ -64,10 +75,12 @@ bool apply_flush(struct apply *a, struct err *err) must_use;
 /* Outside of a transaction: stores what has moved the position without work, and makes everything
  * durable, at most once per second, or at once with `now`. */
 bool apply_idle(struct apply *a, bool now, struct err *err) must_use;
-void apply_progress(const struct apply *a, struct sink_progress *out);
-/* For isolate.c and replay.c: begins the target transaction unless one is open; sends a row or
- * TRUNCATE, `upsert` as an insert that overwrites. */
+/* Begins the target transaction unless one is open; commits it with the position of the last source
+ * transaction, durably with `at_once`. For parts of the sink that stand beside apply.c. */
 bool apply_open_group(struct apply *a, struct err *err) must_use;
+bool apply_commit_group(struct apply *a, bool at_once, struct err *err) must_use;
+void apply_progress(const struct apply *a, struct sink_progress *out);
+/* Sends a row or TRUNCATE, `upsert` as an insert that overwrites. */
 bool apply_put(struct apply *a, const struct change *c, bool upsert, struct err *err) must_use;
 
 #endif

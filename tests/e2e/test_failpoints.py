@@ -81,12 +81,25 @@ def stream(world):
     time.sleep(0.5)
 
 
+def prepare_some(world, agent):
+    """Transactions that are prepared; before the slot is switched they would be ordinary ones."""
+    switched = f"select two_phase from pg_replication_slots where slot_name = 'tidegate_{agent.name}'"
+    while alive(agent) and world.source.one(switched, world.db) != "t":
+        time.sleep(0.1)
+    for _ in range(6):
+        world.source.psql("begin; insert into a (v) values ('prepared'); prepare transaction 'tide'",
+                          world.db)
+        world.source.psql("commit prepared 'tide'", world.db)
+
+
 def drive(world, agent, spec):
     """One run to the end of the migration, or to the point where it is killed (Died)."""
     agent.start(env={"TIDEGATE_FAILPOINTS": spec} if spec else {})
     attempt(agent, ("wait", "--phase", "streaming", "--timeout", "30s"), lambda d: d.returncode == 0)
     if spec.startswith(SIDE):
         stream(world)
+    if spec.startswith("sink.prepare"):
+        prepare_some(world, agent)
     # Enough for several segments, so that sealing and retiring happen.
     world.source.psql("update pgbench_accounts set abalance = abalance + 1 where aid <= 8000", world.db,
                       check=False)

@@ -19,6 +19,20 @@ position_in(struct slice payload, size_t at)
     return reader_u64(&r);
 }
 
+static uint64_t
+begin_of(struct slice payload, size_t xid_flags)
+{
+    switch (payload.len > 0 ? payload.data[0] : 0) {
+    case 'p':
+        return position_in(payload, 2);
+    case 'K':
+    case 'r':
+        return position_in(payload, 10) - 1;
+    default:
+        return position_in(payload, 1 + xid_flags);
+    }
+}
+
 /* Reads every byte that the change claims to have. */
 static unsigned
 walk_tuple(const struct tuple *t)
@@ -69,7 +83,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rec.payload = reader_bytes(&in, reader_u16(&in));
         size_t xid_flags = rec.payload.len > 0 && rec.payload.data[0] == 'c' ? 5 : 0;
         if (rec.kind == RECORD_BEGIN) {
-            rec.position = position_in(rec.payload, 1 + xid_flags);
+            rec.position = begin_of(rec.payload, xid_flags);
         } else if (rec.kind == RECORD_COMMIT) {
             rec.position = position_in(rec.payload, xid_flags ? 14 : 10);
         }

@@ -73,6 +73,28 @@ put_stream_commit(struct buf *b, uint32_t xid)
     put_time(b, COMMIT_TIME);
 }
 
+#define PREPARE_LSN UINT64_C(0x1600000050)
+#define PREPARE_END UINT64_C(0x1600000090)
+
+/* type: b P p K r, the last two of the commit at FINAL_LSN and END_LSN */
+static inline void
+put_prepared(struct buf *b, char type, uint32_t xid, const char *gid)
+{
+    bool outcome = type == 'K' || type == 'r';
+    buf_u8(b, (uint8_t)type);
+    if (type != 'b') {
+        buf_u8(b, 0);
+    }
+    buf_u64(b, type == 'r' ? PREPARE_END : outcome ? FINAL_LSN : PREPARE_LSN);
+    buf_u64(b, outcome ? END_LSN : PREPARE_END);
+    if (type == 'r') {
+        put_time(b, COMMIT_TIME - 1000000);
+    }
+    put_time(b, COMMIT_TIME);
+    buf_u32(b, xid);
+    put_cstr(b, gid);
+}
+
 static inline void
 put_origin(struct buf *b)
 {
@@ -161,7 +183,7 @@ put_logical(struct buf *b, bool transactional)
 }
 
 /* One of every kind and variant, for the tests that go over all of them. */
-#define MESSAGE_VARIANTS 16
+#define MESSAGE_VARIANTS 21
 static inline void
 put_variant(struct buf *b, int variant)
 {
@@ -212,8 +234,11 @@ put_variant(struct buf *b, int variant)
     case 14:
         put_logical(b, false);
         break;
-    default:
+    case 15:
         put_stream_commit(b, XID);
+        break;
+    default:
+        put_prepared(b, "bPpKr"[variant - 16], XID, "gid");
     }
 }
 
@@ -237,6 +262,21 @@ record_of(const struct buf *b)
         break;
     case 'C':
     case 'c': /* its COMMIT */
+        rec.kind = RECORD_COMMIT;
+        rec.position = END_LSN;
+        break;
+    case 'b':
+        rec.kind = RECORD_BEGIN;
+        rec.position = PREPARE_LSN;
+        rec.xid = XID;
+        break;
+    case 'P':
+    case 'p':
+        rec.kind = RECORD_COMMIT;
+        rec.position = PREPARE_END;
+        break;
+    case 'K':
+    case 'r': /* their COMMIT */
         rec.kind = RECORD_COMMIT;
         rec.position = END_LSN;
         break;

@@ -308,7 +308,7 @@ a_record_kind_that_does_not_fit_the_message_is_refused(void **state)
         for (size_t i = 0; i < 4; i++) {
             rec.kind = kinds[i];
             if (rec.kind != right && !(variant == 3 && rec.kind == RECORD_DATA) &&
-                !(variant == 15 && rec.kind == RECORD_BEGIN)) {
+                !((variant == 15 || variant >= 18) && rec.kind == RECORD_BEGIN)) {
                 assert_refused(f, feed_record(f, &rec), "does not belong");
             }
         }
@@ -461,6 +461,82 @@ a_stream_commit_of_another_transaction_is_refused(void **state)
         f, feed_stream_commit(f, RECORD_COMMIT, XID + 1), "commit of transaction 732 inside");
 }
 
+static bool
+feed_prepared(struct fixture *f, char type, enum record_kind kind, uint64_t position)
+{
+    buf_reset(&f->bytes);
+    put_prepared(&f->bytes, type, XID, "gid");
+    struct record rec = {.kind = kind, .position = position, .payload = message_of(&f->bytes)};
+    return feed_record(f, &rec);
+}
+
+static void
+assert_ends(struct fixture *f, enum change_kind kind, uint64_t position)
+{
+    assert_true(f->produced);
+    assert_int_equal(f->c.kind, kind);
+    assert_true(f->c.position.commit == position && f->c.position.ordinal == 0);
+    assert_int_equal(f->c.xid, XID);
+    assert_true(f->c.commit_us == COMMIT_TIME);
+    assert_string_equal(f->c.gid, "gid");
+}
+
+static void
+a_prepared_transaction_has_its_name_at_begin_and_end(void **state)
+{
+    struct fixture *f = *state;
+    describe(f, REL_ID, "orders");
+    static const char *const forms[] = {"bP", "pp"};
+    for (int i = 0; i < 2; i++) {
+        assert_true(feed_prepared(f, forms[i][0], RECORD_BEGIN, PREPARE_LSN));
+        assert_ends(f, CHANGE_BEGIN, PREPARE_LSN);
+        assert_true(feed_variant(f, 5));
+        assert_null(f->c.gid);
+        assert_true(f->c.position.commit == PREPARE_LSN);
+        assert_true(feed_prepared(f, forms[i][1], RECORD_COMMIT, PREPARE_END));
+        assert_ends(f, CHANGE_PREPARE, PREPARE_END);
+    }
+}
+
+static void
+an_outcome_is_a_transaction_without_changes(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(feed_prepared(f, 'K', RECORD_BEGIN, END_LSN - 1));
+    assert_ends(f, CHANGE_BEGIN, END_LSN - 1);
+    assert_true(feed_prepared(f, 'K', RECORD_COMMIT, END_LSN));
+    assert_ends(f, CHANGE_COMMIT_PREPARED, END_LSN);
+    assert_true(feed_prepared(f, 'r', RECORD_BEGIN, END_LSN - 1));
+    assert_true(feed_prepared(f, 'r', RECORD_COMMIT, END_LSN));
+    assert_ends(f, CHANGE_ROLLBACK_PREPARED, END_LSN);
+}
+
+static void
+a_late_prepare_is_an_ordinary_transaction_of_its_commit(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(feed_prepared(f, 'b', RECORD_BEGIN, FINAL_LSN - 3));
+    assert_ends(f, CHANGE_BEGIN, FINAL_LSN - 3);
+    assert_true(feed_prepared(f, 'K', RECORD_COMMIT, END_LSN));
+    assert_ends(f, CHANGE_COMMIT, END_LSN);
+}
+
+static void
+ends_that_do_not_fit_their_begin_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    assert_refused(f, feed_prepared(f, 'P', RECORD_COMMIT, PREPARE_END), "outside of a trans");
+    assert_refused(f, feed_prepared(f, 'b', RECORD_BEGIN, PREPARE_LSN - 1), "begin says position");
+    begin(f);
+    assert_refused(f, feed_prepared(f, 'P', RECORD_COMMIT, PREPARE_END), "does not belong");
+    assert_refused(f, feed_prepared(f, 'K', RECORD_COMMIT, END_LSN), "does not belong");
+    decoder_reset(f->d);
+    assert_true(feed_prepared(f, 'b', RECORD_BEGIN, PREPARE_LSN));
+    assert_refused(f, feed_variant(f, 1), "does not belong");
+    assert_refused(f, feed_prepared(f, 'r', RECORD_COMMIT, END_LSN), "does not belong");
+    assert_refused(f, feed_prepared(f, 'P', RECORD_COMMIT, PREPARE_END + 1), "says position");
+}
+
 static void
 reset_forgets_transaction_and_relations(void **state)
 {
@@ -508,6 +584,10 @@ main(void)
         TEST(a_change_handed_out_keeps_its_relation_through_the_next_description),
         TEST(a_stream_commit_begins_and_commits_like_begin_and_commit),
         TEST(a_stream_commit_of_another_transaction_is_refused),
+        TEST(a_prepared_transaction_has_its_name_at_begin_and_end),
+        TEST(an_outcome_is_a_transaction_without_changes),
+        TEST(a_late_prepare_is_an_ordinary_transaction_of_its_commit),
+        TEST(ends_that_do_not_fit_their_begin_are_refused),
         TEST(reset_forgets_transaction_and_relations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

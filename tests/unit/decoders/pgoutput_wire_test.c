@@ -108,6 +108,41 @@ stream_commit_of_no_transaction_is_refused(void **state)
 }
 
 static void
+prepared_transactions_carry_both_lsns_and_their_name(void **state)
+{
+    struct fixture *f = *state;
+    for (const char *type = "bPpKr"; *type; type++) {
+        buf_reset(&f->bytes);
+        put_prepared(&f->bytes, *type, XID, "it's");
+        assert_true(parse(f));
+        bool outcome = *type == 'K' || *type == 'r';
+        assert_true(f->m.prepared.lsn == (*type == 'K'      ? FINAL_LSN
+                                             : *type == 'r' ? PREPARE_END
+                                                            : PREPARE_LSN));
+        assert_true(f->m.prepared.end_lsn == (outcome ? END_LSN : PREPARE_END));
+        assert_true(f->m.prepared.us == COMMIT_TIME);
+        assert_int_equal(f->m.prepared.xid, XID);
+        assert_string_equal(f->m.prepared.gid, "it's");
+    }
+}
+
+static void
+prepared_transactions_without_a_name_or_with_flags_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    for (const char *type = "bPpKr"; *type; type++) {
+        buf_reset(&f->bytes);
+        put_prepared(&f->bytes, *type, XID, "");
+        assert_false(parse(f));
+        assert_non_null(strstr(f->err.text, "without a name"));
+        buf_reset(&f->bytes);
+        put_prepared(&f->bytes, *type, XID, "g");
+        f->bytes.data[1] = 1;
+        assert_true(parse(f) == (*type == 'b'));
+    }
+}
+
+static void
 commit_with_unknown_flags_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -417,6 +452,8 @@ main(void)
         TEST(commit_carries_both_lsns_and_the_time),
         TEST(stream_commit_carries_its_transaction_too),
         TEST(stream_commit_of_no_transaction_is_refused),
+        TEST(prepared_transactions_carry_both_lsns_and_their_name),
+        TEST(prepared_transactions_without_a_name_or_with_flags_are_refused),
         TEST(commit_with_unknown_flags_is_refused),
         TEST(origin_and_type_carry_their_names),
         TEST(relation_carries_its_columns),

@@ -34,6 +34,25 @@ def in_commit_order(messages):
             yield frame(message)
 
 
+def prepared():
+    """By hand: one prepared and committed, one streamed and rolled back, one that comes late."""
+    def of(kind, *lsns):
+        flags = b"" if kind == b"b" else b"\0"
+        times = 2 if kind == b"r" else 1
+        return kind + flags + struct.pack(">QQ", *lsns) + bytes(8 * times) + struct.pack(">I", 731) + b"gid\0"
+
+    relation = b"R" + struct.pack(">I", 16400) + b"public\0t\0d" + struct.pack(">HB", 1, 1) + b"id\0" + struct.pack(">Ii", 20, -1)
+    insert = b"I" + struct.pack(">I", 16400) + b"N" + struct.pack(">Hci", 1, b"t", 1) + b"7"
+    rows = frame(relation) + frame(insert)
+    outcome = {kind: frame(of(kind, 400, 500), 1) + frame(of(kind, 400, 500), 3) for kind in (b"K", b"r")}
+    yield frame(of(b"b", 100, 200), 1) + rows + frame(of(b"P", 100, 200), 3) + outcome[b"K"]
+    yield frame(of(b"p", 100, 200), 1) + rows + frame(of(b"p", 100, 200), 3) + outcome[b"r"]
+    yield frame(of(b"b", 100, 200), 1) + rows + frame(of(b"K", 400, 500), 3)
+
+
+for number, seed in enumerate(prepared(), 1):
+    (here / f"prepared-{number}.bin").write_bytes(seed)
+
 for feed in sorted(golden.glob("*.hex")):
     messages = [bytes.fromhex(l) for l in feed.read_text().split("\n") if l and not l.startswith("#")]
     (here / f"{feed.stem}.bin").write_bytes(b"".join(in_commit_order(messages)))

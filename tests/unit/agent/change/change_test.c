@@ -38,8 +38,9 @@ every_kind_has_a_name(void **state)
 {
     (void)state;
     static const char *const names[] = {"unknown", "begin", "commit", "discard", "mark", "insert",
-        "update", "delete", "truncate", "message", "unknown"};
-    for (int k = 0; k <= CHANGE_MESSAGE + 1; k++) {
+        "update", "delete", "truncate", "message", "prepare", "commit prepared",
+        "rollback prepared", "unknown"};
+    for (int k = 0; k <= CHANGE_ROLLBACK_PREPARED + 1; k++) {
         assert_string_equal(change_kind_name((enum change_kind)k), names[k]);
     }
 }

@@ -34,6 +34,25 @@ a_target_that_does_not_answer_is_the_only_finding(void **state)
 }
 
 static void
+two_phase_that_was_asked_for_needs_both_servers(void **state)
+{
+    struct preflight_fixture *f = *state;
+    f->config.source.two_phase = TWO_PHASE_ON;
+    f->target.prepared_max = 0;
+    judge(f);
+    assert_says(assert_verdict(f, "two-phase", PREFLIGHT_BLOCKING), "does not take prepared");
+    f->target.prepared_max = 5;
+    judge(f);
+    assert_verdict(f, "two-phase", PREFLIGHT_OK);
+    f->source.common.server.version = 140012;
+    judge(f);
+    assert_says(assert_verdict(f, "two-phase", PREFLIGHT_BLOCKING), "older than PostgreSQL 15");
+    f->config.source.two_phase = TWO_PHASE_AUTO;
+    judge(f);
+    assert_null(preflight_find(&f->report, NULL, "two-phase"));
+}
+
+static void
 without_a_source_only_the_target_itself_is_judged(void **state)
 {
     struct preflight_fixture *f = *state;
@@ -306,6 +325,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         PREFLIGHT_TEST(a_healthy_target_is_ok),
         PREFLIGHT_TEST(a_target_that_does_not_answer_is_the_only_finding),
+        PREFLIGHT_TEST(two_phase_that_was_asked_for_needs_both_servers),
         PREFLIGHT_TEST(without_a_source_only_the_target_itself_is_judged),
         PREFLIGHT_TEST(a_target_older_than_the_source_blocks),
         PREFLIGHT_TEST(a_standby_blocks),

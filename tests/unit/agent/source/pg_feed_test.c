@@ -217,6 +217,71 @@ a_stream_abort_names_what_is_void_in_both_forms(void **state)
     }
 }
 
+static bool
+take_prepared(struct fixture *f, char type)
+{
+    buf_reset(&f->bytes);
+    put_prepared(&f->bytes, type, TOP, "gid");
+    return take(f);
+}
+
+static void
+a_prepared_transaction_is_a_whole_one(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(take_prepared(f, 'b'));
+    assert_true(f->keep && f->rec.kind == RECORD_BEGIN && f->rec.position == PREPARE_LSN);
+    assert_int_equal(f->rec.xid, TOP);
+    assert_true(f->feed.in_transaction);
+    assert_true(take_prepared(f, 'P'));
+    assert_true(f->keep && f->rec.kind == RECORD_COMMIT && f->rec.position == PREPARE_END);
+    assert_false(f->feed.in_transaction);
+    assert_refused(f, take_prepared(f, 'P'), "has no begin");
+}
+
+static void
+outcomes_and_stream_prepares_are_begin_and_commit(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        char type;
+        uint64_t begin, end;
+        uint32_t stream;
+    } forms[] = {{'K', END_LSN - 1, END_LSN, 0}, {'r', END_LSN - 1, END_LSN, 0},
+        {'p', PREPARE_LSN, PREPARE_END, TOP}};
+    for (int i = 0; i < 3; i++) {
+        assert_true(take_prepared(f, forms[i].type));
+        assert_true(f->keep && f->rec.kind == RECORD_BEGIN && f->rec.position == forms[i].begin);
+        assert_int_equal(f->rec.xid, TOP);
+        assert_int_equal(f->rec.stream, forms[i].stream);
+        assert_true(pg_feed_pending(&f->feed, &f->rec));
+        assert_true(f->rec.kind == RECORD_COMMIT && f->rec.position == forms[i].end);
+        assert_int_equal(f->rec.stream, forms[i].stream);
+        assert_true(slice_eq(f->rec.payload, message_of(&f->bytes)));
+        assert_false(f->feed.in_transaction);
+    }
+}
+
+/* Its begin is a position that was told before; nothing ends between there and the commit's end. */
+static void
+a_prepare_from_behind_the_last_position_goes_on_to_its_commit(void **state)
+{
+    struct fixture *f = *state;
+    f->feed.last = FINAL_LSN;
+    assert_true(take_prepared(f, 'b'));
+    assert_true(f->keep && f->rec.kind == RECORD_BEGIN && f->rec.position == FINAL_LSN);
+    assert_true(take_variant(f, 5, 0));
+    assert_true(take_prepared(f, 'P'));
+    assert_false(f->keep);
+    assert_true(f->feed.in_transaction);
+    assert_true(take_prepared(f, 'K'));
+    assert_true(f->keep && f->rec.kind == RECORD_COMMIT && f->rec.position == END_LSN);
+    assert_false(pg_feed_pending(&f->feed, &f->rec));
+    assert_false(f->feed.in_transaction);
+    assert_true(take_prepared(f, 'K'));
+    assert_int_equal(f->rec.kind, RECORD_BEGIN);
+}
+
 static void
 blocks_stand_in_nothing_else_and_nothing_else_in_blocks(void **state)
 {
@@ -255,8 +320,9 @@ a_head_that_is_cut_short_is_refused_wherever(void **state)
         uint32_t stream;
         bool open;
     } heads[] = {{'B', 21, 0, false}, {'C', 18, 0, true}, {'S', 6, 0, false}, {'c', 22, 0, false},
-        {'A', 9, 0, false}, {'R', 5, 0, true}, {'R', 9, TOP, false}, {'I', 5, TOP, false},
-        {'M', 6, TOP, false}, {'M', 2, 0, false}};
+        {'A', 9, 0, false}, {'b', 29, 0, false}, {'P', 18, 0, true}, {'K', 30, 0, false},
+        {'r', 38, 0, false}, {'p', 30, 0, false}, {'R', 5, 0, true}, {'R', 9, TOP, false},
+        {'I', 5, TOP, false}, {'M', 6, TOP, false}, {'M', 2, 0, false}};
     for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
         for (size_t len = 1; len < heads[i].head; len++) {
             f->feed = (struct pg_feed){.stream = heads[i].stream, .in_transaction = heads[i].open};
@@ -289,6 +355,11 @@ main(void)
         cmocka_unit_test_setup_teardown(a_stream_commit_becomes_begin_and_commit, setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_stream_abort_names_what_is_void_in_both_forms, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_prepared_transaction_is_a_whole_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            outcomes_and_stream_prepares_are_begin_and_commit, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_prepare_from_behind_the_last_position_goes_on_to_its_commit, setup, teardown),
         cmocka_unit_test_setup_teardown(
             blocks_stand_in_nothing_else_and_nothing_else_in_blocks, setup, teardown),
         cmocka_unit_test_setup_teardown(a_transaction_without_an_id_is_refused, setup, teardown),
