@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "agent/pipeline/lag.h"
+#include "agent/spool/audit.h"
 #include "tests/sim/world.h"
 #include "tests/sim/wrap.h"
 
@@ -437,4 +438,36 @@ agent_step_pack(struct world *w)
     if (did) {
         world_trace(w, "agent: a segment is packed");
     }
+}
+
+/* --- audit --------------------------------------------------------------------------------------
+ */
+
+static void
+on_finding(const struct audit_finding *f, void *arg)
+{
+    if (f->severity == AUDIT_DAMAGE) {
+        world_broken(
+            arg, "audit: '%s' at %llu: %s", f->file, (unsigned long long)f->offset, f->text);
+    }
+}
+
+void
+agent_audit(struct world *w)
+{
+    struct err err = ERR_INIT;
+    struct audit_result found;
+    if (!w->intake || world_stopped(w) || w->disk_may_fail) {
+        return;
+    }
+    struct audit_options o = {.fs = fake_fs_get(w->disk),
+        .path = w->spool_options.path,
+        .keys = w->keys,
+        .durable = __real_spool_durable(w->spool),
+        .finding = on_finding,
+        .arg = w};
+    if (!audit_spool(&o, &found, &err)) {
+        judge(w, "audit", &err);
+    }
+    w->seen[SEEN_AUDITED]++;
 }

@@ -102,7 +102,8 @@ make_plan(struct world *w)
         .poison = rate(w, 800),
         .pause = rate(w, 400),
         .add_sink = rate(w, 600),
-        .pack = rate(w, 60)};
+        .pack = rate(w, 60),
+        .audit = rate(w, 500)};
 }
 
 static int
@@ -207,6 +208,7 @@ repair_disk(struct world *w)
         fake_fs_fail(w->disk, (enum fake_op)op, 0, 0);
     }
     w->stop_at_change = 0;
+    w->disk_may_fail = false;
 }
 
 static void
@@ -260,6 +262,7 @@ fail_disk(struct world *w)
         FAKE_PREAD, FAKE_RENAME, FAKE_SYNC_DIR, FAKE_TRUNCATE, FAKE_UNLINK};
     enum fake_op op = ops[rng_below(&w->rng, sizeof(ops) / sizeof(ops[0]))];
     unsigned nth = 1 + rng_below(&w->rng, 10);
+    w->disk_may_fail = true;
     if (rng_one_in(&w->rng, 6)) {
         world_trace(w, "disk: no descriptor at the %u. open", nth);
         fake_fs_fail(w->disk, FAKE_OPEN, nth, EMFILE);
@@ -414,6 +417,9 @@ turn(struct world *w)
     if (happens(w, w->plan.pack)) {
         agent_step_pack(w);
     }
+    if (happens(w, w->plan.audit)) {
+        agent_audit(w);
+    }
     if (!w->quiet) {
         go_wrong_here(w);
         go_wrong_there(w);
@@ -458,6 +464,7 @@ play(struct world *w)
         }
     }
     if (!w->broken) {
+        agent_audit(w);
         agent_stop(w, true);
     }
 }
@@ -487,6 +494,7 @@ seen_name(enum seen what)
         [SEEN_PAUSED] = "pauses",
         [SEEN_NEW_SINK] = "new sinks",
         [SEEN_KEY_CHANGE] = "changes of the key",
+        [SEEN_AUDITED] = "audits",
         [SEEN_PACKED] = "packed segments",
         [SEEN_STREAMED] = "streamed commits",
         [SEEN_ABORTED] = "streamed aborts",

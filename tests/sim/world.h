@@ -111,6 +111,7 @@ enum seen {
     SEEN_NEW_SINK,
     SEEN_KEY_CHANGE,
     SEEN_PACKED,
+    SEEN_AUDITED,
     SEEN_STREAMED,
     SEEN_ABORTED,
     SEEN_ROLLED_BACK, /* a subtransaction of a streamed transaction that commits */
@@ -120,7 +121,7 @@ const char *seen_name(enum seen what);
 
 struct plan {
     uint32_t machine, kill, restart, target_crash, source_cut, source_crash, sink_cut, full, io,
-        poison, pause, add_sink, pack; /* one in so many steps; 0: never */
+        poison, pause, add_sink, pack, audit; /* one in so many steps; 0: never */
 };
 
 struct world {
@@ -154,7 +155,8 @@ struct world {
     int64_t intake_until_us, start_at_us;
     uint64_t stop_at_change; /* the machine or the process ends before this change of the disk */
     bool stop_is_crash;
-    bool io_fault; /* the disk was told to fail */
+    bool disk_may_fail; /* some call of it is going to */
+    bool io_fault;      /* the disk was told to fail */
     int64_t room_at_us;
     /* verdict */
     bool broken;
@@ -202,6 +204,8 @@ void agent_step_intake(struct world *w);
 void agent_step_delivery(struct world *w, struct target *t);
 void agent_step_phase(struct world *w);
 void agent_step_pack(struct world *w);
+/* Reads every byte of the spool beside the agent: nothing may be damaged. */
+void agent_audit(struct world *w);
 bool agent_has_failed(const struct world *w);
 
 #endif
