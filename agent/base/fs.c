@@ -111,6 +111,14 @@ system_allocate(const struct fs *fs, int fd, uint64_t size)
     return result(rc);
 }
 
+/* An error of the disk is kept by the kernel for the next fdatasync of the same descriptor. */
+static void
+system_start_write(const struct fs *fs, int fd, uint64_t offset, uint64_t len)
+{
+    (void)fs;
+    (void)sync_file_range(fd, (off_t)offset, (off_t)len, SYNC_FILE_RANGE_WRITE);
+}
+
 static int
 system_size(const struct fs *fs, int fd, uint64_t *out)
 {
@@ -210,6 +218,7 @@ const struct fs fs_system = {
     .datasync = system_datasync,
     .truncate = system_truncate,
     .allocate = system_allocate,
+    .start_write = system_start_write,
     .size = system_size,
     .rename = system_rename,
     .unlink = system_unlink,

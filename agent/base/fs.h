@@ -26,6 +26,9 @@ struct fs {
     /* Takes room for the first `size` bytes, which leaves the file as long as it is; NULL or
      * -EOPNOTSUPP: it cannot. */
     int (*allocate)(const struct fs *fs, int fd, uint64_t size);
+    /* Has the disk begin with these bytes, so that the next datasync finds less to do. Promises
+     * nothing; NULL: does nothing. */
+    void (*start_write)(const struct fs *fs, int fd, uint64_t offset, uint64_t len);
     int (*size)(const struct fs *fs, int fd, uint64_t *out);
     int (*rename)(const struct fs *fs, const char *from, const char *to);
     int (*unlink)(const struct fs *fs, const char *path);

@@ -327,9 +327,8 @@ tick(struct agent *a, struct err *err)
     if (a->phase == PHASE_SNAPSHOT && copies_ended(a) && !take_event(a, EVENT_COPIED, err)) {
         return false;
     }
-    if (!look_at_lag(a, err) ||
-        !durable_note_keep(
-            &a->durable_note, a->store, a->spool, clock_mono_us(a->clock), false, err)) {
+    if (!look_at_lag(a, err) || !durable_note_keep(&a->durable_note, a->store, a->spool,
+                                    clock_mono_us(a->clock), false, err)) {
         return false;
     }
     FAILPOINT("agent.tick");

@@ -68,7 +68,7 @@ struct agent {
     struct store *store;
     struct key_ring *keys; /* NULL: nothing is encrypted */
     struct spool *spool;
-    struct room *room;     /* of the spool */
+    struct room *room;      /* of the spool */
     struct anchor anchor;   /* of the set-up, until a copy job takes it */
     _Atomic uint64_t start; /* position at which the feed begins */
     uint64_t feed_id;

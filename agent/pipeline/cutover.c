@@ -20,8 +20,8 @@
 #include "agent/pipeline/count_rows.h"
 #include "agent/pipeline/fence.h"
 #include "agent/pipeline/setup.h"
-#include "agent/store/letters.h"
 #include "agent/pipeline/two_phase.h"
+#include "agent/store/letters.h"
 
 #define STAGE         "cutover"
 #define DRAIN_WAIT_US 5000

@@ -43,8 +43,8 @@ struct sink_status {
     uint64_t applied_position, durable_position;
     uint64_t lag_bytes; /* of the log between this sink and what the source has sent */
     double lag_seconds; /* age of the oldest transaction it has not applied; 0 when there is none */
-    uint64_t transactions, rows;                 /* since the agent started */
-    uint64_t dead_letters;                       /* that wait */
+    uint64_t transactions, rows; /* since the agent started */
+    uint64_t dead_letters;       /* that wait */
     uint64_t upserted; /* rows put another way than the source said, since the agent started */
     char error[sizeof(((struct err *)0)->text)]; /* "" when there is none */
 };

@@ -236,6 +236,9 @@ write_closed(
     if (rc < 0) {
         return undo_write(s, side, rc, err);
     }
+    if (len >= s->block_size / 2 && s->fs->start_write) {
+        s->fs->start_write(s->fs, side->fd, side->end, len);
+    }
     set_end(s, side, side->end + len);
     return true;
 }

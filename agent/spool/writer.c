@@ -128,6 +128,9 @@ write_block(struct spool *s, struct err *err)
         return undo_write(s, rc, s->end, err);
     }
     FAILPOINT("spool.block.written");
+    if (bytes.len >= s->block_size / 2 && s->fs->start_write) {
+        s->fs->start_write(s->fs, s->fd, s->end, bytes.len);
+    }
     publish(s, bytes.len, where.position, &s->tally);
     block_reset(&s->block);
     s->tally = (struct tally){0};

@@ -38,7 +38,7 @@ bool store_set_u64(struct store *s, const char *key, uint64_t value, struct err 
 #define STORE_IDENTITY_BEFORE "identity_before_"
 
 /* A position up to which the spool is durable, decimal; it may be well below what is. */
-#define STORE_SPOOL_DURABLE "spool_durable"
+#define STORE_SPOOL_DURABLE   "spool_durable"
 
 /* State of a table; all of them are durable.
  *
