@@ -43,9 +43,16 @@ uint64_t
 spool_oldest(const struct spool *s)
 {
     const struct segment *first = &s->segments[0];
-    /* The tail of a transaction whose begin is gone: what stands behind it is whole. */
-    if (first->header.begin != first->header.number && first->tally.first_close != 0) {
-        return first->tally.first_close;
+    /* The tail of a transaction whose begin is gone, maybe of several segments: what stands behind
+     * it is whole. One that is void is no tail: its DISCARD is enough. */
+    for (size_t i = 0; first->header.begin != first->header.number && i < s->count; i++) {
+        const struct segment *seg = &s->segments[i];
+        if (seg->header.begin != first->header.begin) {
+            break;
+        }
+        if (seg->tally.first_close != 0) {
+            return seg->tally.first_close;
+        }
     }
     return first->header.position;
 }
