@@ -21,6 +21,8 @@ def spawn(argv, death_signal=signal.SIGTERM, user=None, **kwargs):
 
     def child():
         _libc.prctl(_PR_SET_PDEATHSIG, death_signal)
+        # A suite that runs in the background of a shell ignores it, and what it starts would too.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         if os.getppid() != parent:
             os._exit(1)
 
