@@ -283,3 +283,16 @@ args_take(struct args *a, int argc, char **argv, int *status)
     *status = EXIT_USAGE;
     return false;
 }
+
+int
+args_unknown_command(const char *group, const struct nearest *near)
+{
+    const char *name = group ? group : "", *colon = group ? ": " : "", *space = group ? " " : "";
+    fprintf(stderr, "tidegate: %s%sunknown command '%s'\n", name, colon, near->word);
+    if (near->best) {
+        fprintf(stderr, "HINT: did you mean '%s'?\n", near->best);
+    } else {
+        fprintf(stderr, "HINT: tidegate %s%s--help lists the commands\n", name, space);
+    }
+    return EXIT_USAGE;
+}

@@ -76,4 +76,9 @@ bool args_take(struct args *a, int argc, char **argv, int *status) must_use;
 /* Prints "tidegate: text" and the hint as a second line on stderr, redacted. */
 void args_print_error(const struct err *err);
 
+struct nearest;
+/* Says that near->word is no command of `group` (NULL: of the program), and what may be meant.
+ * Returns EXIT_USAGE. */
+int args_unknown_command(const char *group, const struct nearest *near);
+
 #endif

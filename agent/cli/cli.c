@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/cli/args.h"
 #include "agent/cli/cmd_check.h"
 #include "agent/cli/cmd_cleanup.h"
 #include "agent/cli/cmd_config.h"
@@ -45,8 +46,8 @@ cli_commands(size_t *n)
     return commands;
 }
 
-const struct cli_command *
-cli_find(const char *name)
+static const struct cli_command *
+find(const char *name)
 {
     for (size_t i = 0; i < COMMANDS_LEN; i++) {
         if (strcmp(commands[i].name, name) == 0) {
@@ -85,13 +86,7 @@ unknown_command(const char *word)
     for (size_t i = 0; i < COMMANDS_LEN; i++) {
         nearest_offer(&near, commands[i].name);
     }
-    fprintf(stderr, "tidegate: unknown command '%s'\n", word);
-    if (near.best) {
-        fprintf(stderr, "HINT: did you mean '%s'?\n", near.best);
-    } else {
-        fputs("HINT: tidegate --help lists the commands\n", stderr);
-    }
-    return EXIT_USAGE;
+    return args_unknown_command(NULL, &near);
 }
 
 static int
@@ -101,7 +96,7 @@ help(int argc, char **argv)
         print_help(stdout);
         return EXIT_OK;
     }
-    const struct cli_command *c = cli_find(argv[1]);
+    const struct cli_command *c = find(argv[1]);
     if (!c) {
         return unknown_command(argv[1]);
     }
@@ -129,6 +124,6 @@ cli_main(int argc, char **argv)
     if (strcmp(argv[1], "help") == 0) {
         return help(argc - 1, argv + 1);
     }
-    const struct cli_command *c = cli_find(argv[1]);
+    const struct cli_command *c = find(argv[1]);
     return c ? c->run(argc - 1, argv + 1) : unknown_command(argv[1]);
 }

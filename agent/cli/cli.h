@@ -15,7 +15,6 @@ struct cli_command {
 
 /* The table in the order of the help; *n is set. */
 const struct cli_command *cli_commands(size_t *n);
-const struct cli_command *cli_find(const char *name);
 
 /* Returns the exit code of the process. */
 int cli_main(int argc, char **argv);

@@ -421,8 +421,5 @@ cmd_dead_letters(int argc, char **argv)
         }
         nearest_offer(&near, table[i].name);
     }
-    fprintf(stderr, "tidegate: dead-letters: unknown command '%s'\n", argv[1]);
-    fprintf(stderr, "HINT: %s%s%s\n", near.best ? "did you mean '" : "tidegate dead-letters --help",
-        near.best ? near.best : "", near.best ? "'?" : " lists the commands");
-    return EXIT_USAGE;
+    return args_unknown_command("dead-letters", &near);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/cli/args.h"
 #include "agent/cli/cmd_spool_cat.h"
 #include "agent/cli/cmd_spool_ls.h"
 #include "agent/cli/cmd_spool_verify.h"
@@ -61,8 +62,5 @@ cmd_spool(int argc, char **argv)
         }
         nearest_offer(&near, table[i].name);
     }
-    fprintf(stderr, "tidegate: spool: unknown command '%s'\n", argv[1]);
-    fprintf(stderr, "HINT: %s%s%s\n", near.best ? "did you mean '" : "tidegate spool --help",
-        near.best ? near.best : "", near.best ? "'?" : " lists the commands");
-    return EXIT_USAGE;
+    return args_unknown_command("spool", &near);
 }

@@ -412,7 +412,14 @@ static bool
 enter(struct agent *a, struct err *err)
 {
     enum phase stored;
-    if (!store_open(a->config->dir, &a->store, err) || !load_phase(a, &stored, err)) {
+    struct store *store;
+    if (!store_open(a->config->dir, &store, err)) {
+        return false;
+    }
+    pthread_mutex_lock(&a->lock);
+    a->store = store;
+    pthread_mutex_unlock(&a->lock);
+    if (!load_phase(a, &stored, err)) {
         return false;
     }
     if (stored == PHASE_PREFLIGHT) {

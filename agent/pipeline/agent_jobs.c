@@ -66,7 +66,7 @@ static bool
 start_capture(struct agent *a, struct err *err)
 {
     const struct config *c = a->config;
-    struct capture_options o = {.source = source_find(c->source.type),
+    struct intake_options steps = {.source = source_find(c->source.type),
         .params = {.dsn = c->source.dsn,
             .slot = c->source.slot,
             .publication = c->source.publication,
@@ -80,8 +80,8 @@ start_capture(struct agent *a, struct err *err)
         .retire_below = agent_retire_below,
         .arg = a,
         .room = a->room,
-        .clock = a->clock,
-        .stop = &a->stop};
+        .clock = a->clock};
+    struct capture_options o = {.steps = steps, .stop = &a->stop};
     struct capture *capture = NULL;
     struct probe *probe = NULL;
     bool ok = capture_start(&o, &capture, err) && probe_start(c->source.dsn, c->source.slot,

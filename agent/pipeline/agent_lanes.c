@@ -107,7 +107,7 @@ start_deliver(struct lane *l, struct err *err)
     if (!load_table_sync(l, err)) {
         return false;
     }
-    struct deliver_options o = {.sink = l->ops,
+    struct delivery_options steps = {.sink = l->ops,
         .params = {.name = s->name,
             .dsn = s->dsn,
             .origin = l->row.origin,
@@ -122,13 +122,13 @@ start_deliver(struct lane *l, struct err *err)
         .retry_max_us = c->network.retry_max_us,
         .give_up_us = c->network.give_up_us,
         .clock = a->clock,
-        .stop = &a->stop,
         .letters = {.store = a->store,
             .sink = s->name,
             .keys = a->keys,
             .policy = s->on_error,
             .limit = s->dead_letter_limit,
             .clock = a->clock}};
+    struct deliver_options o = {.steps = steps, .stop = &a->stop};
     struct deliver *d = NULL;
     bool ok = deliver_start(&o, &d, err);
     pthread_mutex_lock(&a->lock);

@@ -29,11 +29,14 @@ passed(void *arg, const char *sink, uint64_t *out, struct err *err)
 bool
 agent_letter_desk(struct agent *a, struct letter_desk *out, struct err *err)
 {
+    pthread_mutex_lock(&a->lock);
+    struct store *store = a->store;
+    pthread_mutex_unlock(&a->lock);
     *out = (struct letter_desk){.config = a->config,
-        .store = a->store,
+        .store = store,
         .keys = a->keys,
         .clock = a->clock,
         .passed = passed,
         .arg = a};
-    return a->store != NULL || err_set(err, ERR_RETRY, "the agent is not ready yet");
+    return store != NULL || err_set(err, ERR_RETRY, "the agent is not ready yet");
 }

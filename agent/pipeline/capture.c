@@ -11,7 +11,6 @@
 #include "agent/base/log.h"
 #include "agent/base/parse.h"
 #include "agent/base/thread.h"
-#include "agent/pipeline/intake.h"
 
 #define STAGE            "capture"
 #define BLOCKED_PAUSE_US 200000
@@ -167,21 +166,12 @@ bool
 capture_start(const struct capture_options *o, struct capture **out, struct err *err)
 {
     struct capture *c = x_zalloc(sizeof(*c));
-    c->spool = o->spool;
+    c->spool = o->steps.spool;
     c->stop = o->stop;
-    c->room = o->room;
+    c->room = o->steps.room;
     pthread_mutex_init(&c->lock, NULL);
-    struct intake_options steps = {.source = o->source,
-        .params = o->params,
-        .spool = o->spool,
-        .sync_interval_us = o->sync_interval_us,
-        .retry_max_us = o->retry_max_us,
-        .give_up_us = o->give_up_us,
-        .retire_below = o->retire_below,
-        .arg = o->arg,
-        .room = o->room,
-        .clock = o->clock};
-    if (!intake_new(&steps, &c->intake, err) || !thread_start(&c->thread, "capture", run, c, err)) {
+    if (!intake_new(&o->steps, &c->intake, err) ||
+        !thread_start(&c->thread, "capture", run, c, err)) {
         capture_free(c);
         return false;
     }

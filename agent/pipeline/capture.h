@@ -9,30 +9,17 @@
 #ifndef TG_PIPELINE_CAPTURE_H
 #define TG_PIPELINE_CAPTURE_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/base/clock.h"
 #include "agent/base/err.h"
 #include "agent/base/stop.h"
-#include "agent/pipeline/room.h"
-#include "agent/source/source.h"
-#include "agent/spool/spool.h"
+#include "agent/pipeline/intake.h"
 
 struct capture;
 
 struct capture_options {
-    const struct source_ops *source;
-    struct source_params params;
-    struct spool *spool;
-    int64_t sync_interval_us;
-    int64_t retry_max_us, give_up_us;
-    /* Position up to which no sink needs the spool any more; read now and then. */
-    uint64_t (*retire_below)(void *arg);
-    void *arg;
-    struct room *room; /* borrowed; NULL: nothing pauses before the spool is full */
-    const struct clock *clock;
+    struct intake_options steps;
     const struct stop *stop;
 };
 

@@ -16,7 +16,6 @@
 #include "agent/base/log.h"
 #include "agent/base/parse.h"
 #include "agent/base/thread.h"
-#include "agent/pipeline/delivery.h"
 
 #define IDLE_WAIT_MS 250
 #define TELL_US      10000000 /* between two lines about parked changes */
@@ -196,22 +195,12 @@ deliver_start(const struct deliver_options *o, struct deliver **out, struct err 
 {
     struct deliver *d = x_zalloc(sizeof(*d));
     d->stop = o->stop;
-    d->clock = o->clock;
-    snprintf(d->stage, sizeof(d->stage), "deliver %s", o->params.name);
+    d->clock = o->steps.clock;
+    snprintf(d->stage, sizeof(d->stage), "deliver %s", o->steps.params.name);
     pthread_mutex_init(&d->lock, NULL);
-    d->state.progress.applied = d->state.progress.durable = o->start;
+    d->state.progress.applied = d->state.progress.durable = o->steps.start;
     d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct delivery_options steps = {.sink = o->sink,
-        .params = o->params,
-        .decoder = o->decoder,
-        .spool = o->spool,
-        .sync = o->sync,
-        .start = o->start,
-        .retry_max_us = o->retry_max_us,
-        .give_up_us = o->give_up_us,
-        .clock = o->clock,
-        .letters = o->letters};
-    if (!delivery_new(&steps, &d->delivery, err) ||
+    if (!delivery_new(&o->steps, &d->delivery, err) ||
         !thread_start(&d->thread, "deliver", run, d, err)) {
         deliver_free(d);
         return false;

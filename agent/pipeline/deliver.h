@@ -12,29 +12,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/base/clock.h"
 #include "agent/base/err.h"
 #include "agent/base/stop.h"
-#include "agent/pipeline/park.h"
+#include "agent/pipeline/delivery.h"
 #include "agent/pipeline/status.h"
-#include "agent/pipeline/table_sync.h"
-#include "agent/spool/spool.h"
-#include "decoders/decoder.h"
-#include "sinks/sink.h"
 
 struct deliver;
 
 struct deliver_options {
-    const struct sink_ops *sink;
-    struct sink_params params;
-    const struct decoder_ops *decoder;
-    struct spool *spool;
-    const struct table_sync *sync; /* borrowed */
-    uint64_t start;                /* position at which the copy began */
-    int64_t retry_max_us, give_up_us;
-    const struct clock *clock;
+    struct delivery_options steps;
     const struct stop *stop;
-    struct park_options letters; /* as in struct delivery_options */
 };
 
 struct deliver_state {

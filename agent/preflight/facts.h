@@ -129,7 +129,6 @@ bool preflight_connect(const struct config *config, const char *dsn, PGconn **ou
     struct server_facts *facts, struct err *err) must_use;
 bool preflight_read_names(PGconn *conn, const char *what, const char *sql, struct arena *a,
     struct preflight_names *out, struct err *err) must_use;
-struct table_filter preflight_filter(const struct config *config);
 /* "public.orders" */
 const char *preflight_qualified(struct arena *a, const char *schema, const char *name);
 /* Names of all that a schema restore would create, sorted; both servers are asked the same. */

@@ -17,8 +17,8 @@
                                                                        " AND d.objid = " oid       \
                                                                        " AND d.deptype = 'e')"
 
-struct table_filter
-preflight_filter(const struct config *config)
+static struct table_filter
+filter_of(const struct config *config)
 {
     return (struct table_filter){.include = (const char *const *)config->tables.include.items,
         .include_len = config->tables.include.len,
@@ -82,7 +82,7 @@ static bool
 read_filtered(PGconn *conn, const struct config *config, const char *sql, struct arena *a,
     struct preflight_names *out, struct err *err)
 {
-    struct table_filter filter = preflight_filter(config);
+    struct table_filter filter = filter_of(config);
     PGresult *res = NULL;
     if (!pg_query(conn, "look at the tables", sql, 0, NULL, &res, err)) {
         return false;
@@ -187,7 +187,7 @@ static bool
 read_tables(const struct config *config, PGconn *conn, struct arena *a, struct source_facts *f,
     struct err *err)
 {
-    struct table_filter filter = preflight_filter(config);
+    struct table_filter filter = filter_of(config);
     return pg_tables_read(conn, &filter, &f->tables, err) &&
            read_filtered(conn, config, unreadable_sql, a, &f->unreadable, err) &&
            read_filtered(conn, config, row_security_sql, a, &f->row_security, err) &&
@@ -248,7 +248,7 @@ static bool
 read_roles(PGconn *conn, const struct config *config, const char *sql, struct arena *a,
     struct preflight_names *out, struct err *err)
 {
-    struct table_filter filter = preflight_filter(config);
+    struct table_filter filter = filter_of(config);
     PGresult *res = NULL;
     if (!pg_query(conn, "read owners and grants", sql, 0, NULL, &res, err)) {
         return false;
@@ -282,7 +282,7 @@ bool
 preflight_read_objects(PGconn *conn, const struct config *config, struct arena *a,
     struct preflight_names *out, struct err *err)
 {
-    struct table_filter filter = preflight_filter(config);
+    struct table_filter filter = filter_of(config);
     if (table_filter_is_all(&filter)) {
         return preflight_read_names(conn, "list the objects", all_objects_sql, a, out, err);
     }

@@ -32,8 +32,10 @@ create_done(struct create *c)
     tablespaces_free(&c->tablespaces);
 }
 
-bool
-create_in_batches(size_t entries, uint64_t locks_per_transaction, uint64_t transactions)
+/* Whether one transaction would lock too much: a table needs about four locks, and half of the lock
+ * table is left to others. */
+static bool
+too_many_locks(size_t entries, uint64_t locks_per_transaction, uint64_t transactions)
 {
     return (uint64_t)entries * 4 > locks_per_transaction * transactions / 2;
 }
@@ -152,7 +154,7 @@ needs_batches(struct create *c, size_t entries, bool *batches, struct err *err)
             0, NULL, &res, err)) {
         return false;
     }
-    *batches = create_in_batches(entries, pg_u64(res, 0, 0), pg_u64(res, 0, 1));
+    *batches = too_many_locks(entries, pg_u64(res, 0, 0), pg_u64(res, 0, 1));
     PQclear(res);
     return true;
 }

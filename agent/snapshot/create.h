@@ -35,9 +35,4 @@ bool create_before_data(struct create *c, const struct toc *before, const struct
 bool create_entry(struct create *c, const struct toc_entry *e, const char *item, const char *sql,
     bool *tolerated, struct err *err) must_use;
 
-/* Number of entries before the data that are recorded once each, or 0 when all go into one
- * transaction: a table needs about four locks, and half of the lock table is left to others. Pure.
- */
-bool create_in_batches(size_t entries, uint64_t locks_per_transaction, uint64_t transactions);
-
 #endif

@@ -314,8 +314,9 @@ add_size(struct audit *a, const char *name)
     const struct fs *fs = a->dir.fs;
     char path[SEGMENT_PATH_MAX];
     uint64_t size = 0;
-    int n = snprintf(path, sizeof(path), "%s/%s", a->dir.path, name);
-    int fd = n < 0 || n >= (int)sizeof(path) ? -1 : fs->open(fs, path, O_RDONLY, 0);
+    struct err ignored = ERR_INIT;
+    bool fits = segment_path_of(a->dir.path, name, path, &ignored);
+    int fd = fits ? fs->open(fs, path, O_RDONLY, 0) : -1;
     if (fd >= 0) {
         a->total += fs->size(fs, fd, &size) < 0 ? 0 : size;
         (void)fs->close(fs, fd);

@@ -11,51 +11,14 @@
 
 #include "agent/base/arena.h"
 #include "agent/spool/index.h"
-
-struct listing {
-    uint64_t *numbers, *tmps;
-    size_t count, cap, tmp_count, tmp_cap;
-};
-
-static void
-push(uint64_t **list, size_t *count, size_t *cap, uint64_t number)
-{
-    if (*count == *cap) {
-        *cap = *cap ? *cap * 2 : 64;
-        *list = x_realloc(*list, *cap * sizeof(**list));
-    }
-    (*list)[(*count)++] = number;
-}
-
-static int
-on_name(const char *name, void *arg)
-{
-    struct listing *l = arg;
-    uint64_t number;
-    bool tmp;
-    if (segment_name_parse(name, &tmp, &number)) {
-        if (tmp) {
-            push(&l->tmps, &l->tmp_count, &l->tmp_cap, number);
-        } else {
-            push(&l->numbers, &l->count, &l->cap, number);
-        }
-    }
-    return 0;
-}
-
-static int
-by_number(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
+#include "agent/spool/survey.h"
 
 static bool
-remove_unfinished(const struct directory_options *o, const struct listing *l, struct err *err)
+remove_unfinished(const struct directory_options *o, const struct survey_list *l, struct err *err)
 {
     char path[SEGMENT_PATH_MAX];
-    for (size_t i = 0; i < l->tmp_count; i++) {
-        if (!segment_path(o->path, l->tmps[i], true, path, err)) {
+    for (size_t i = 0; i < l->len; i++) {
+        if (!segment_path(o->path, l->items[i], true, path, err)) {
             return false;
         }
         int rc = o->fs->unlink(o->fs, path);
@@ -121,10 +84,9 @@ read_file(const struct directory_options *o, int fd, const char *path, bool newe
     return ok;
 }
 
-/* *gone: the file is not there any more. */
-static bool
-read_one(const struct directory_options *o, uint64_t number, bool newest, struct segment *seg,
-    bool *gone, struct err *err)
+bool
+directory_segment(const struct directory_options *o, uint64_t number, bool newest,
+    struct segment *seg, bool *gone, struct err *err)
 {
     char path[SEGMENT_PATH_MAX];
     *seg = (struct segment){0};
@@ -155,9 +117,8 @@ read_one(const struct directory_options *o, uint64_t number, bool newest, struct
     return ok;
 }
 
-/* Does `seg` continue `before`? */
-static bool
-check_chain(const struct directory_options *o, const struct segment *before,
+bool
+directory_seam(const struct directory_options *o, const struct segment *before,
     const struct segment *seg, struct err *err)
 {
     const struct segment_header *a = &before->header, *b = &seg->header;
@@ -183,17 +144,17 @@ check_chain(const struct directory_options *o, const struct segment *before,
 }
 
 static bool
-read_all(const struct directory_options *o, const struct listing *l, struct directory *out,
+read_all(const struct directory_options *o, const struct survey_list *l, struct directory *out,
     struct err *err)
 {
-    out->segments = x_zalloc((l->count + 1) * sizeof(*out->segments));
-    for (size_t i = 0; i < l->count; i++) {
+    out->segments = x_zalloc((l->len + 1) * sizeof(*out->segments));
+    for (size_t i = 0; i < l->len; i++) {
         struct segment *seg = &out->segments[out->count];
         bool gone;
-        if (!read_one(o, l->numbers[i], i + 1 == l->count, seg, &gone, err)) {
+        if (!directory_segment(o, l->items[i], i + 1 == l->len, seg, &gone, err)) {
             struct err seam = ERR_INIT;
             if (o->salvage && seg->size > 0 &&
-                (out->count == 0 || check_chain(o, seg - 1, seg, &seam))) {
+                (out->count == 0 || directory_seam(o, seg - 1, seg, &seam))) {
                 out->count++;
             }
             return false;
@@ -202,7 +163,7 @@ read_all(const struct directory_options *o, const struct listing *l, struct dire
             out->count = 0; /* retired while we looked, and with it all before it */
             continue;
         }
-        if (out->count > 0 && !check_chain(o, seg - 1, seg, err)) {
+        if (out->count > 0 && !directory_seam(o, seg - 1, seg, err)) {
             return false;
         }
         out->count++;
@@ -213,36 +174,14 @@ read_all(const struct directory_options *o, const struct listing *l, struct dire
 bool
 directory_read(const struct directory_options *o, struct directory *out, struct err *err)
 {
-    struct listing l = {0};
+    struct survey found;
 
     *out = (struct directory){0};
-    int rc = o->fs->list(o->fs, o->path, on_name, &l);
-    if (rc == -ENOENT) {
-        return err_set(err, ERR_CONFIG, "there is no spool at '%s'", o->path);
-    }
-    bool ok = rc >= 0 || segment_io(err, rc, "list spool", o->path);
-    if (ok && l.count > 1) {
-        qsort(l.numbers, l.count, sizeof(*l.numbers), by_number);
-    }
-    ok = ok && (!o->clean || remove_unfinished(o, &l, err));
-    ok = ok && read_all(o, &l, out, err);
-    x_free(l.numbers);
-    x_free(l.tmps);
+    bool ok = survey_read(o->fs, o->path, &found, err);
+    ok = ok && (!o->clean || remove_unfinished(o, &found.unfinished, err));
+    ok = ok && read_all(o, &found.segments, out, err);
+    survey_done(&found);
     return ok;
-}
-
-bool
-directory_segment(const struct directory_options *o, uint64_t number, bool newest,
-    struct segment *seg, bool *gone, struct err *err)
-{
-    return read_one(o, number, newest, seg, gone, err);
-}
-
-bool
-directory_seam(const struct directory_options *o, const struct segment *before,
-    const struct segment *seg, struct err *err)
-{
-    return check_chain(o, before, seg, err);
 }
 
 void

@@ -11,7 +11,6 @@
 #include <inttypes.h>
 
 #include "agent/base/fs.h"
-#include "agent/spool/audit.h"
 #include "agent/spool/directory.h"
 #include "agent/spool/replay.h"
 #include "agent/spool/scan.h"
@@ -230,35 +229,5 @@ spool_list_sides(const char *path, void (*each)(const struct spool_side_info *in
         }
     }
     survey_done(&found);
-    return ok && finish(&first, err);
-}
-
-/* --- verify -------------------------------------------------------------------------------------
- */
-
-static void
-keep_damage(const struct audit_finding *f, void *arg)
-{
-    struct err *first = arg;
-    if (f->severity == AUDIT_DAMAGE && first->class == ERR_NONE) {
-        (void)err_set(first, ERR_FATAL, "%s", f->text);
-        (void)err_hint(first, "%s", f->hint);
-    }
-}
-
-bool
-spool_verify(const char *path, struct spool_verdict *out, struct err *err)
-{
-    struct err first = ERR_INIT;
-    struct audit_options o = {.path = path, .finding = keep_damage, .arg = &first};
-    struct audit_result found;
-    bool ok = audit_spool(&o, &found, err);
-    *out = (struct spool_verdict){
-        .segments = found.segments,
-        .blocks = found.blocks,
-        .records = found.records,
-        .bytes = found.bytes,
-        .torn_bytes = found.torn_bytes,
-    };
     return ok && finish(&first, err);
 }

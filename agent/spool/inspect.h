@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Offline views of a spool directory for `tidegate spool ls`, and the short form of an audit: reads
- * the files alone, repairs nothing, works beside a running agent.
+ * Offline views of a spool directory for `tidegate spool ls`: reads the files alone, repairs
+ * nothing, works beside a running agent.
  */
 #ifndef TG_SPOOL_INSPECT_H
 #define TG_SPOOL_INSPECT_H
@@ -43,12 +43,5 @@ struct spool_side_info {
 /* Calls `each` for all side files, the open ones first. As spool_list. */
 bool spool_list_sides(const char *path, void (*each)(const struct spool_side_info *info, void *arg),
     void *arg, struct err *err) must_use;
-
-struct spool_verdict {
-    uint64_t segments, blocks, records, bytes;
-    uint64_t torn_bytes; /* behind the last valid block of the newest segment: not an error */
-};
-/* An audit (audit.h) that ends with the first damage as ERR_FATAL, naming file and offset. */
-bool spool_verify(const char *path, struct spool_verdict *out, struct err *err) must_use;
 
 #endif

@@ -40,6 +40,12 @@ segment_path(
 {
     char name[SEGMENT_NAME_MAX];
     segment_name(number, tmp, name);
+    return segment_path_of(dir, name, out, err);
+}
+
+bool
+segment_path_of(const char *dir, const char *name, char out[SEGMENT_PATH_MAX], struct err *err)
+{
     int n = snprintf(out, SEGMENT_PATH_MAX, "%s/%s", dir, name);
     if (n < 0 || n >= SEGMENT_PATH_MAX) {
         return err_set(err, ERR_CONFIG, "path of the spool is too long");

@@ -38,6 +38,8 @@ void segment_name(uint64_t number, bool tmp, char out[SEGMENT_NAME_MAX]);
 /* True and the number for names of that form. */
 bool segment_name_parse(const char *name, bool *tmp, uint64_t *number);
 /* "<dir>/<name>"; false with ERR_CONFIG when it is too long. */
+bool segment_path_of(
+    const char *dir, const char *name, char out[SEGMENT_PATH_MAX], struct err *err) must_use;
 bool segment_path(const char *dir, uint64_t number, bool tmp, char out[SEGMENT_PATH_MAX],
     struct err *err) must_use;
 

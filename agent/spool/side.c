@@ -65,11 +65,7 @@ side_path(
 {
     char name[SIDE_NAME_MAX];
     side_name(segment, serial, name);
-    int n = snprintf(out, SEGMENT_PATH_MAX, "%s/%s", dir, name);
-    if (n < 0 || n >= SEGMENT_PATH_MAX) {
-        return err_set(err, ERR_CONFIG, "path of the spool is too long");
-    }
-    return true;
+    return segment_path_of(dir, name, out, err);
 }
 
 static bool

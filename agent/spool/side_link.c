@@ -15,6 +15,7 @@
 #include "agent/spool/internal.h"
 #include "agent/spool/side.h"
 #include "agent/spool/side_set.h"
+#include "agent/spool/survey.h"
 
 /* Recovery looks at the headers of the blocks alone, but for those with SCHEMA records. */
 #define HEADERS_BUFFER 4096u
@@ -102,58 +103,27 @@ side_retire(struct spool *s, struct err *err)
     if (n == 0) {
         return true;
     }
-    for (size_t i = 0; ok && i < n; i++) {
-        const struct side_file *file = &set->files[i];
+    size_t removed = 0; /* the others stay in the list for the next time */
+    while (ok && removed < n) {
+        const struct side_file *file = &set->files[removed];
         ok =
             side_path(s->path, file->segment, file->serial, path, err) && remove_file(s, path, err);
+        removed += ok;
         FAILPOINT("spool.side.retired");
     }
-    if (n == 0) {
-        return true;
-    }
     pthread_mutex_lock(s->lock);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < removed; i++) {
         s->bytes -= set->files[i].bytes;
         set->bytes -= set->files[i].bytes;
     }
-    set->count -= n;
-    memmove(set->files, set->files + n, set->count * sizeof(*set->files));
+    set->count -= removed;
+    memmove(set->files, set->files + removed, set->count * sizeof(*set->files));
     pthread_mutex_unlock(s->lock);
     return ok;
 }
 
 /* --- opening ------------------------------------------------------------------------------------
  */
-
-struct listing {
-    struct side_file *files; /* segment 0: an open one */
-    size_t count, cap;
-};
-
-static int
-on_name(const char *name, void *arg)
-{
-    struct listing *l = arg;
-    uint64_t segment, serial;
-    if (side_name_parse(name, &segment, &serial)) {
-        if (l->count == l->cap) {
-            l->cap = l->cap ? l->cap * 2 : 64;
-            l->files = x_realloc(l->files, l->cap * sizeof(*l->files));
-        }
-        l->files[l->count++] = (struct side_file){.segment = segment, .serial = serial};
-    }
-    return 0;
-}
-
-static int
-by_place(const void *a, const void *b)
-{
-    const struct side_file *x = a, *y = b;
-    if (x->segment != y->segment) {
-        return (x->segment > y->segment) - (x->segment < y->segment);
-    }
-    return (x->serial > y->serial) - (x->serial < y->serial);
-}
 
 static int
 by_serial(const void *a, const void *b)
@@ -171,7 +141,7 @@ is_linked(const struct side_links *links, uint64_t serial)
 
 /* Does a LINK record lead to it? Of sealed segments that is taken for granted. */
 static bool
-is_wanted(const struct spool *s, const struct side_links *links, const struct side_file *file)
+is_wanted(const struct spool *s, const struct side_links *links, const struct survey_side *file)
 {
     if (s->count == 0) {
         return false;
@@ -183,8 +153,9 @@ is_wanted(const struct spool *s, const struct side_links *links, const struct si
 }
 
 static bool
-keep_file(struct spool *s, struct side_file *file, const char *path, struct err *err)
+keep_file(struct spool *s, const struct survey_side *file, const char *path, struct err *err)
 {
+    uint64_t bytes;
     int fd = s->fs->open(s->fs, path, O_RDONLY, 0);
     if (fd == -ENOENT && s->read_only) {
         return true; /* retired meanwhile */
@@ -192,34 +163,30 @@ keep_file(struct spool *s, struct side_file *file, const char *path, struct err 
     if (fd < 0) {
         return segment_io(err, fd, "open side file", path);
     }
-    int rc = s->fs->size(s->fs, fd, &file->bytes);
+    int rc = s->fs->size(s->fs, fd, &bytes);
     (void)s->fs->close(s->fs, fd);
     if (rc < 0) {
         return segment_io(err, rc, "size of side file", path);
     }
-    side_push_file(&s->sides, file->segment, file->serial, file->bytes);
-    s->bytes += file->bytes;
-    s->sides.bytes += file->bytes;
+    side_push_file(&s->sides, file->segment, file->serial, bytes);
+    s->bytes += bytes;
+    s->sides.bytes += bytes;
     return true;
 }
 
 bool
 side_load(struct spool *s, struct side_links *links, struct err *err)
 {
-    struct listing l = {0};
+    struct survey found;
     char path[SEGMENT_PATH_MAX];
-    int rc = s->fs->list(s->fs, s->path, on_name, &l);
-    bool ok = rc >= 0 || segment_io(err, rc, "list spool", s->path);
+    bool ok = survey_read(s->fs, s->path, &found, err);
 
-    if (l.count > 1) {
-        qsort(l.files, l.count, sizeof(*l.files), by_place);
-    }
     if (links->count > 1) {
         qsort(links->serials, links->count, sizeof(*links->serials), by_serial);
     }
     s->sides.next_serial = links->count > 0 ? links->serials[links->count - 1] + 1 : 1;
-    for (size_t i = 0; ok && i < l.count; i++) {
-        struct side_file *file = &l.files[i];
+    for (size_t i = 0; ok && i < found.sides_len; i++) {
+        const struct survey_side *file = &found.sides[i];
         uint64_t above = file->serial + 1;
         s->sides.next_serial = above > s->sides.next_serial ? above : s->sides.next_serial;
         ok = side_path(s->path, file->segment, file->serial, path, err);
@@ -229,7 +196,7 @@ side_load(struct spool *s, struct side_links *links, struct err *err)
         }
     }
     atomic_store(&s->side_flushed, s->sides.linked);
-    x_free(l.files);
+    survey_done(&found);
     return ok;
 }
 

@@ -223,12 +223,6 @@ side_has_changes(const struct side *side)
     return side->records > 0 && (side->many || side->seen_count > 0);
 }
 
-uint64_t
-side_rest(const struct side *side)
-{
-    return side_buffered(side) + side->aborted_count * 6 + 4096;
-}
-
 static int
 by_id(const void *a, const void *b)
 {

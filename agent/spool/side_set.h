@@ -66,8 +66,6 @@ void side_set_done(struct spool *s);
 /* The open side of a transaction that has something to be linked; NULL: there is none. */
 struct side *side_find(struct spool *s, uint32_t xid);
 bool side_has_changes(const struct side *side);
-/* Upper bound of the bytes that side_finish still has to write. */
-uint64_t side_rest(const struct side *side);
 /* Writes what is buffered and the ABORTED records, and makes the file durable. It takes nothing
  * more then. ERR_RETRY: call again. */
 bool side_finish(

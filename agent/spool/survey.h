@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What stands in a spool directory, sorted by the names alone (FORMAT.md, "The directory"): for the
- * tools that look at a spool from outside. Opens no file.
+ * What stands in a spool directory, sorted by the names alone (FORMAT.md, "The directory"). Opens
+ * no file.
  */
 #ifndef TG_SPOOL_SURVEY_H
 #define TG_SPOOL_SURVEY_H

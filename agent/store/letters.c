@@ -74,15 +74,6 @@ letters_put(struct store *s, const struct letter *l, uint64_t *id, struct err *e
     return ok;
 }
 
-static bool
-read_text(sqlite3_stmt *stmt, int column, char *out, size_t cap, struct err *err)
-{
-    const unsigned char *text = sqlite3_column_text(stmt, column);
-    int len = text == NULL ? -1 : snprintf(out, cap, "%s", (const char *)text);
-    return (len >= 0 && (size_t)len < cap) ||
-           err_set(err, ERR_FATAL, "state database: a dead letter cannot be read");
-}
-
 static struct slice
 read_bytes(sqlite3_stmt *stmt, int column)
 {
@@ -102,11 +93,11 @@ read_letter(sqlite3_stmt *stmt, struct letter *l, struct err *err)
         .parked_us = sqlite3_column_int64(stmt, 9),
         .head = read_bytes(stmt, 10),
     };
-    return read_text(stmt, 1, l->sink, sizeof l->sink, err) &&
-           read_text(stmt, 5, l->relation, sizeof l->relation, err) &&
-           read_text(stmt, 6, l->operation, sizeof l->operation, err) &&
-           read_text(stmt, 7, l->sqlstate, sizeof l->sqlstate, err) &&
-           read_text(stmt, 8, l->token, sizeof l->token, err);
+    return store_read_text(stmt, 1, l->sink, sizeof l->sink, "a dead letter", err) &&
+           store_read_text(stmt, 5, l->relation, sizeof l->relation, "a dead letter", err) &&
+           store_read_text(stmt, 6, l->operation, sizeof l->operation, "a dead letter", err) &&
+           store_read_text(stmt, 7, l->sqlstate, sizeof l->sqlstate, "a dead letter", err) &&
+           store_read_text(stmt, 8, l->token, sizeof l->token, "a dead letter", err);
 }
 
 bool

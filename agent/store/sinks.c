@@ -30,25 +30,14 @@ store_sink_put(struct store *s, const struct sink_row *row, struct err *err)
 }
 
 static bool
-read_text(sqlite3_stmt *stmt, int column, char *out, size_t cap, struct err *err)
-{
-    const unsigned char *text = sqlite3_column_text(stmt, column);
-    int len = text == NULL ? -1 : snprintf(out, cap, "%s", (const char *)text);
-    if (len < 0 || (size_t)len >= cap) {
-        return err_set(err, ERR_FATAL, "state database: the row of a sink cannot be read");
-    }
-    return true;
-}
-
-static bool
 read_sink(sqlite3_stmt *stmt, struct sink_row *row, struct err *err)
 {
     *row = (struct sink_row){.copies = sqlite3_column_int(stmt, 3) != 0,
         .copied = sqlite3_column_int(stmt, 5) != 0,
         .start = (uint64_t)sqlite3_column_int64(stmt, 4)};
-    return read_text(stmt, 0, row->name, sizeof row->name, err) &&
-           read_text(stmt, 1, row->type, sizeof row->type, err) &&
-           read_text(stmt, 2, row->origin, sizeof row->origin, err);
+    return store_read_text(stmt, 0, row->name, sizeof row->name, "a sink", err) &&
+           store_read_text(stmt, 1, row->type, sizeof row->type, "a sink", err) &&
+           store_read_text(stmt, 2, row->origin, sizeof row->origin, "a sink", err);
 }
 
 bool

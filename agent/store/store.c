@@ -111,8 +111,6 @@ static const char *const statement_sql[STMT_COUNT] = {
     [STMT_SINK_FORGET_VALUES] =
         "DELETE FROM named_value WHERE key IN ('" STORE_CURSOR "' || ?1, '" STORE_DEFER_FIRING
         "' || ?1, '" STORE_AFTER_CUTOVER "' || ?1)",
-    [STMT_WIPE_VALUES] = "DELETE FROM named_value",
-    [STMT_WIPE_TABLES] = "DELETE FROM source_table",
     [STMT_LETTER_PUT] =
         "INSERT INTO dead_letter (sink, position, ordinal, xid, relation, operation,"
         " sqlstate, token, parked_us, head, body)"
@@ -127,9 +125,6 @@ static const char *const statement_sql[STMT_COUNT] = {
     [STMT_LETTER_REMOVE] = "DELETE FROM dead_letter WHERE id = ?1",
     [STMT_SINK_FORGET_LETTERS] = "DELETE FROM dead_letter WHERE sink = ?1",
     [STMT_LETTER_COUNT] = "SELECT count(*) FROM dead_letter WHERE ?1 IS NULL OR sink = ?1",
-    [STMT_WIPE_LETTERS] = "DELETE FROM dead_letter",
-    [STMT_WIPE_SINKS] = "DELETE FROM sink",
-    [STMT_WIPE_SINK_TABLES] = "DELETE FROM sink_copy",
 };
 
 bool
@@ -172,6 +167,18 @@ store_run_locked(struct store *s, enum statement which, const char *what, struct
     bool ok = sqlite3_step(s->statements[which]) == SQLITE_DONE || store_sqlite_error(s, what, err);
     store_reset_locked(s, which);
     return ok;
+}
+
+bool
+store_read_text(
+    sqlite3_stmt *stmt, int column, char *out, size_t cap, const char *what, struct err *err)
+{
+    const unsigned char *text = sqlite3_column_text(stmt, column);
+    int len = text == NULL ? -1 : snprintf(out, cap, "%s", (const char *)text);
+    if (len < 0 || (size_t)len >= cap) {
+        return err_set(err, ERR_FATAL, "state database: the row of %s cannot be read", what);
+    }
+    return true;
 }
 
 bool
@@ -491,19 +498,4 @@ store_set_u64(struct store *s, const char *key, uint64_t value, struct err *err)
     char text[32];
     snprintf(text, sizeof text, "%llu", (unsigned long long)value);
     return store_set(s, key, text, err);
-}
-
-bool
-store_wipe(struct store *s, struct err *err)
-{
-    pthread_mutex_lock(&s->mutex);
-    bool ok = store_run_locked(s, STMT_BEGIN, "begin", err);
-    ok = ok && store_run_locked(s, STMT_WIPE_VALUES, "forget values", err) &&
-         store_run_locked(s, STMT_WIPE_TABLES, "forget tables", err) &&
-         store_run_locked(s, STMT_WIPE_LETTERS, "forget dead letters", err) &&
-         store_run_locked(s, STMT_WIPE_SINKS, "forget sinks", err) &&
-         store_run_locked(s, STMT_WIPE_SINK_TABLES, "forget copies", err);
-    ok = store_end_locked(s, ok, "commit", err);
-    pthread_mutex_unlock(&s->mutex);
-    return ok;
 }

@@ -90,7 +90,4 @@ bool store_sink_forget(struct store *s, const char *name, struct err *err) must_
 #define STORE_DEFER_FIRING  "defer_firing_"
 #define STORE_AFTER_CUTOVER "after_cutover_"
 
-/* Forgets everything (cleanup). */
-bool store_wipe(struct store *s, struct err *err) must_use;
-
 #endif

@@ -29,8 +29,6 @@ enum statement {
     STMT_SINK_FORGET,
     STMT_SINK_FORGET_TABLES,
     STMT_SINK_FORGET_VALUES,
-    STMT_WIPE_VALUES,
-    STMT_WIPE_TABLES,
     STMT_LETTER_PUT,
     STMT_LETTER_ID,
     STMT_LETTERS,
@@ -38,9 +36,6 @@ enum statement {
     STMT_LETTER_REMOVE,
     STMT_LETTER_COUNT,
     STMT_SINK_FORGET_LETTERS,
-    STMT_WIPE_LETTERS,
-    STMT_WIPE_SINKS,
-    STMT_WIPE_SINK_TABLES,
     STMT_COUNT,
 };
 
@@ -59,6 +54,10 @@ bool store_sqlite_error(struct store *s, const char *what, struct err *err);
 bool store_run_locked(struct store *s, enum statement which, const char *what, struct err *err);
 /* Makes the statement ready for reuse; what it pointed to is no longer valid. */
 void store_reset_locked(struct store *s, enum statement which);
+/* Copies a text of the row. One that does not fit is an error, never cut: it would be another name.
+ * `what` is what the row is about. */
+bool store_read_text(
+    sqlite3_stmt *stmt, int column, char *out, size_t cap, const char *what, struct err *err);
 /* Ends a transaction begun by STMT_BEGIN: commits when ok, else rolls back. */
 bool store_end_locked(struct store *s, bool ok, const char *what, struct err *err);
 

@@ -85,18 +85,6 @@ store_sink_tables_put(
     return ok;
 }
 
-/* A name that does not fit would name another table: it is an error, never cut. */
-static bool
-read_name(sqlite3_stmt *stmt, int column, char *out, size_t cap, struct err *err)
-{
-    const unsigned char *text = sqlite3_column_text(stmt, column);
-    int len = text == NULL ? -1 : snprintf(out, cap, "%s", (const char *)text);
-    if (len < 0 || (size_t)len >= cap) {
-        return err_set(err, ERR_FATAL, "state database: the name of a table cannot be read");
-    }
-    return true;
-}
-
 static bool
 read_state(sqlite3_stmt *stmt, int column, enum table_state *out, struct err *err)
 {
@@ -126,8 +114,8 @@ read_row(sqlite3_stmt *stmt, struct table_row *row, struct err *err)
         return err_set(
             err, ERR_FATAL, "state database: %lld is not the oid of a table", (long long)oid);
     }
-    return read_name(stmt, 1, row->schema, sizeof row->schema, err) &&
-           read_name(stmt, 2, row->name, sizeof row->name, err) &&
+    return store_read_text(stmt, 1, row->schema, sizeof row->schema, "a table", err) &&
+           store_read_text(stmt, 2, row->name, sizeof row->name, "a table", err) &&
            read_state(stmt, 3, &row->state, err);
 }
 

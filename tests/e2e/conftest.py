@@ -115,10 +115,13 @@ class World:
         compare.assert_equal(self.source, self.db, self.target, self.db, **kwargs)
 
     def close(self):
+        reports = []
         for thing in reversed(self.closing):
             thing.close()
             if isinstance(thing, agent_lib.Agent) and os.path.exists(thing.err_path):
                 print(f"--- stderr of agent {thing.name} (last lines)\n{thing.err()[-6000:]}")
+                reports += thing.sanitizer_reports()
+        assert not reports, reports
 
 
 def _world(source, target, root, db, create=True):

@@ -299,6 +299,10 @@ sink_apply_fake(struct sink *base, const struct change *c, struct err *err)
     case CHANGE_TRUNCATE:
     case CHANGE_MESSAGE:
         return on_row(s, c, err);
+    case CHANGE_PREPARE:
+    case CHANGE_COMMIT_PREPARED:
+    case CHANGE_ROLLBACK_PREPARED:
+        world_broken(s->t->w, "%s: the source of this world prepares nothing", s->t->name);
     }
     return true;
 }

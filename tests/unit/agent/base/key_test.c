@@ -36,7 +36,7 @@ other_texts_are_refused_and_not_shown(void **state)
         "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1",
         "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1g",
         HEX_A "00",
-        " " HEX_A,
+        (" " HEX_A),
         "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
         "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg==",
         "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdH!8=",

@@ -94,7 +94,7 @@ static void
 number_that_is_none_is_nan(void **state)
 {
     (void)state;
-    struct agent_status s = {.spool_oldest_unread_seconds = NAN};
+    struct agent_status s = {.spool_oldest_unread_seconds = (double)NAN};
     assert_non_null(strstr(written(&s), "tidegate_spool_oldest_unread_seconds NaN\n"));
 }
 

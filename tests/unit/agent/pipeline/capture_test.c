@@ -142,13 +142,13 @@ start(const struct step *steps, size_t len, uint64_t max_size)
     assert_true(spool_set_start(spool, 100, &err));
     fake = (struct fake){.base.ops = &fake_ops, .steps = steps, .len = len, .spool = spool};
     atomic_store(&retire_below, 100);
-    struct capture_options c = {.source = &fake_ops,
+    struct intake_options options = {.source = &fake_ops,
         .spool = spool,
         .sync_interval_us = 1000,
         .retry_max_us = 20000,
         .retire_below = read_retire,
-        .clock = &clock_system,
-        .stop = &stop};
+        .clock = &clock_system};
+    struct capture_options c = {.steps = options, .stop = &stop};
     struct capture *capture = NULL;
     assert_true(capture_start(&c, &capture, &err));
     return capture;

@@ -137,6 +137,9 @@ memory_apply(struct sink *s, const struct change *c, struct err *err)
     case CHANGE_DELETE:
     case CHANGE_TRUNCATE:
     case CHANGE_MESSAGE:
+    case CHANGE_PREPARE:
+    case CHANGE_COMMIT_PREPARED:
+    case CHANGE_ROLLBACK_PREPARED:
         return true;
     }
     return true;
@@ -236,15 +239,15 @@ static void
 start(void)
 {
     struct err err = ERR_INIT;
-    struct deliver_options o = {.sink = &memory_ops,
+    struct delivery_options steps = {.sink = &memory_ops,
         .params = {.name = "memory"},
         .decoder = &plain_ops,
         .spool = spool,
         .sync = &sync_rule,
         .start = 100,
         .retry_max_us = 10000,
-        .clock = test_clock,
-        .stop = &stop};
+        .clock = test_clock};
+    struct deliver_options o = {.steps = steps, .stop = &stop};
     assert_true(deliver_start(&o, &deliver, &err));
 }
 

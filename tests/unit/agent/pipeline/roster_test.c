@@ -8,15 +8,19 @@
 #include "agent/pipeline/roster.h"
 #include "tests/lib/unit.h"
 
+/* A configuration owns its strings, so they are not constant. */
+static char slot[] = "tidegate_x", postgresql[] = "postgresql", null_type[] = "null";
+static char from_copy[] = "copy", from_spool[] = "spool";
+
 static struct config
-of(size_t n, const char *const *names)
+of(size_t n, char *const *names)
 {
     struct config c = {.sinks_len = n};
-    c.source.slot = (char *)"tidegate_x";
+    c.source.slot = slot;
     for (size_t i = 0; i < n; i++) {
-        c.sinks[i].name = (char *)names[i];
-        c.sinks[i].type = (char *)"postgresql";
-        c.sinks[i].start = (char *)"copy";
+        c.sinks[i].name = names[i];
+        c.sinks[i].type = postgresql;
+        c.sinks[i].start = from_copy;
     }
     return c;
 }
@@ -30,7 +34,8 @@ known(const char *name)
     return r;
 }
 
-static const char *const ab[] = {"a", "b"};
+static char a_name[] = "a", b_name[] = "b";
+static char *const ab[] = {a_name, b_name};
 
 static void
 order_does_not_matter(void **state)
@@ -67,7 +72,7 @@ a_sink_keeps_its_type(void **state)
     struct config c = of(1, ab);
     struct sink_row rows[] = {known("a")};
     struct err err = ERR_INIT;
-    c.sinks[0].type = (char *)"null";
+    c.sinks[0].type = null_type;
     assert_false(roster_check(&c, rows, 1, &err));
 }
 
@@ -93,10 +98,10 @@ nothing_starts_from_a_spool_that_is_not_there(void **state)
     struct config c = of(1, ab);
     struct sink_row row;
     struct err err = ERR_INIT;
-    c.sinks[0].start = (char *)"spool";
+    c.sinks[0].start = from_spool;
     assert_false(roster_first(&c, 0, &row, &err));
     assert_int_equal(err.class, ERR_CONFIG);
-    c.sinks[0].type = (char *)"null";
+    c.sinks[0].type = null_type;
     assert_true(roster_first(&c, 0, &row, &err));
     assert_false(row.copies);
 }
@@ -122,7 +127,7 @@ a_later_copy_needs_the_spool_from_its_end_on(void **state)
     assert_true(roster_later(&c, 0, 10, 20, &row, &err));
     assert_true(row.copies && !row.copied);
     assert_int_equal(row.start, 20);
-    c.sinks[0].type = (char *)"null";
+    c.sinks[0].type = null_type;
     assert_true(roster_later(&c, 0, 10, 20, &row, &err));
     assert_false(row.copies);
     assert_int_equal(row.start, 20);
@@ -135,7 +140,7 @@ a_later_start_from_the_spool_is_the_oldest_position(void **state)
     struct config c = of(1, ab);
     struct sink_row row;
     struct err err = ERR_INIT;
-    c.sinks[0].start = (char *)"spool";
+    c.sinks[0].start = from_spool;
     assert_true(roster_later(&c, 0, 10, 20, &row, &err));
     assert_false(row.copies);
     assert_int_equal(row.start, 10);
@@ -148,13 +153,14 @@ a_position_must_lie_within_the_spool(void **state)
     struct config c = of(1, ab);
     struct sink_row row;
     struct err err = ERR_INIT;
-    c.sinks[0].start = (char *)"0/A";
+    char first[] = "0/A", last[] = "0/14";
+    c.sinks[0].start = first;
     assert_true(roster_later(&c, 0, 10, 20, &row, &err));
     assert_int_equal(row.start, 10);
     assert_false(row.copies);
     assert_false(roster_later(&c, 0, 11, 20, &row, &err));
     assert_non_null(strstr(err.text, "oldest position that the spool still holds is 0/B"));
-    c.sinks[0].start = (char *)"0/14";
+    c.sinks[0].start = last;
     assert_true(roster_later(&c, 0, 10, 20, &row, &err));
     assert_false(roster_later(&c, 0, 10, 19, &row, &err));
     assert_non_null(strstr(err.text, "the spool ends at 0/13"));

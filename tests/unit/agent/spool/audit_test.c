@@ -161,6 +161,58 @@ every_damaged_segment_is_told_with_its_place(void **state)
 }
 
 static void
+every_flipped_byte_of_a_sealed_segment_is_found(void **state)
+{
+    struct fixture *fx = *state;
+    fill(fx);
+    fx->audit.progress = NULL;
+    for (long at = 0; at < 2000; at++) {
+        flip(fx, "0000000002.seg", at);
+        audit(fx);
+        assert_int_equal(fx->result.damages, 1);
+        assert_string_equal(fx->findings[0].file, "0000000002.seg");
+        flip(fx, "0000000002.seg", at);
+    }
+    audit(fx);
+    assert_int_equal(fx->count, 0);
+}
+
+static void
+a_torn_tail_is_counted_and_no_damage(void **state)
+{
+    struct fixture *fx = *state;
+    char name[SEGMENT_NAME_MAX];
+    fill(fx);
+    audit(fx);
+    assert_int_equal(fx->result.torn_bytes, 0);
+    segment_name(fx->result.segments, false, name);
+    char *path = tmpdir_path(fx->dir, name);
+    FILE *file = fopen(path, "ab");
+    fputs("torn!", file);
+    fclose(file);
+    free(path);
+    audit(fx);
+    assert_int_equal(fx->count, 0);
+    assert_int_equal(fx->result.torn_bytes, 5);
+}
+
+static void
+it_works_beside_a_writer(void **state)
+{
+    struct fixture *fx = *state;
+    struct err err = ERR_INIT;
+    struct spool *s = open_spool(&fx->o);
+    for (int i = 0; i < 100; i++) {
+        tide_run(&fx->tide, s, 20);
+        ok(spool_flush(s, &err));
+        ok(spool_retire(s, fx->tide.feed.position, &err));
+        audit(fx);
+        assert_int_equal(fx->result.damages, 0);
+    }
+    spool_close(s);
+}
+
+static void
 a_missing_segment_is_told_once(void **state)
 {
     struct fixture *fx = *state;
@@ -275,6 +327,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(a_sound_spool_has_no_findings),
         T(every_damaged_segment_is_told_with_its_place),
+        T(every_flipped_byte_of_a_sealed_segment_is_found),
+        T(a_torn_tail_is_counted_and_no_damage),
+        T(it_works_beside_a_writer),
         T(a_missing_segment_is_told_once),
         T(what_ends_below_a_durable_position_is_damaged),
         T(an_empty_directory_is_sound_unless_something_was_durable),

@@ -404,6 +404,37 @@ a_segment_takes_its_side_files_with_it(void **state)
 }
 
 static void
+a_side_file_that_could_not_be_removed_is_removed_later(void **state)
+{
+    (void)state;
+    struct fake_fs *fs = fake_fs_new();
+    struct spool_options o = small_options(fs);
+    struct spool *s = open_spool(&o);
+    struct err err = ERR_INIT;
+    struct tide *t = malloc(sizeof(*t));
+    unsigned failed = 0;
+    tide_init(t, 2);
+    tide_run(t, s, 3000);
+    ok(tide_settle(t, s, &err));
+    ok(tide_discard(t, s, &err));
+    ok(spool_sync(s, &err));
+    for (unsigned i = 0; i < 200; i++) {
+        fake_fs_fail(fs, FAKE_UNLINK, 1 + i % 4, ENOMEM);
+        if (!spool_retire(s, t->feed.position, &err)) {
+            assert_int_equal(err.class, ERR_RETRY);
+            err_clear(&err);
+            failed++;
+        }
+        check_numbers(fs, s);
+    }
+    assert_true(failed > 3);
+    spool_close(s);
+    tide_done(t);
+    free(t);
+    fake_fs_free(fs);
+}
+
+static void
 a_crash_in_retirement_leaves_no_side_file_behind(void **state)
 {
     (void)state;
@@ -571,6 +602,7 @@ main(void)
         cmocka_unit_test(an_unlinked_file_of_the_newest_segment_goes),
         cmocka_unit_test(schemas_of_a_linked_file_are_carried_on),
         cmocka_unit_test(a_segment_takes_its_side_files_with_it),
+        cmocka_unit_test(a_side_file_that_could_not_be_removed_is_removed_later),
         cmocka_unit_test(a_crash_in_retirement_leaves_no_side_file_behind),
         cmocka_unit_test(a_reader_in_a_side_file_keeps_it),
         cmocka_unit_test(a_reader_comes_again_after_a_refusal),

@@ -180,15 +180,6 @@ a_visitor_ends_the_walk_with_its_own_error(void **state)
     assert_int_equal(count(f, NULL), 1); /* the statement is ready for the next one */
 }
 
-static void
-a_wipe_forgets_letters_too(void **state)
-{
-    struct fixture *f = *state;
-    put(f, "a", 10, 1);
-    assert_true(store_wipe(f->s, &f->err));
-    assert_int_equal(count(f, NULL), 0);
-}
-
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -200,7 +191,6 @@ main(void)
         CASE(a_letter_survives_the_process_as_it_was),
         CASE(a_removed_letter_is_gone_and_its_number_is_not_given_again),
         CASE(a_visitor_ends_the_walk_with_its_own_error),
-        CASE(a_wipe_forgets_letters_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,25 +128,6 @@ a_forgotten_sink_leaves_the_others_alone(void **state)
     assert_int_equal(cursor, 20);
 }
 
-static void
-a_wipe_forgets_sinks_too(void **state)
-{
-    struct fixture *f = *state;
-    struct table_row t = table(1, TABLE_READY, 3), *tables;
-    struct sink_row a = sink("a", 1), *sinks;
-    size_t n;
-    assert_true(store_sink_put(f->s, &a, &f->err));
-    assert_true(store_sink_tables_put(f->s, "a", &t, 1, &f->err));
-    assert_true(store_wipe(f->s, &f->err));
-    assert_true(store_sinks(f->s, &sinks, &n, &f->err));
-    assert_int_equal(n, 0);
-    x_free(sinks);
-    assert_true(store_table_put(f->s, &t, &f->err));
-    assert_true(store_sink_tables(f->s, "a", &tables, &n, &f->err));
-    assert_int_equal(tables[0].state, TABLE_PENDING);
-    x_free(tables);
-}
-
 int
 main(void)
 {
@@ -155,7 +136,6 @@ main(void)
         TEST(sinks_come_back_in_the_order_in_which_they_came),
         TEST(a_sink_has_tables_of_its_own),
         TEST(a_forgotten_sink_leaves_the_others_alone),
-        TEST(a_wipe_forgets_sinks_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,22 +167,6 @@ a_value_that_is_no_number_is_fatal(void **state)
 }
 
 static void
-wipe_forgets_everything(void **state)
-{
-    struct fixture *f = *state;
-    struct table_row row = {.oid = 1, .schema = "s", .name = "t"}, *rows;
-    size_t n;
-    assert_true(store_set(f->s, "phase", "done", &f->err));
-    assert_true(store_table_put(f->s, &row, &f->err));
-    assert_true(store_wipe(f->s, &f->err));
-    value_is(f, "phase", NULL);
-    assert_true(store_tables(f->s, &rows, &n, &f->err));
-    assert_int_equal(n, 0);
-    x_free(rows);
-    assert_true(store_set(f->s, "phase", "preflight", &f->err));
-}
-
-static void
 files_are_private(void **state)
 {
     struct fixture *f = *state;
@@ -442,7 +426,6 @@ main(void)
         TEST(many_values_fail_together),
         TEST(numbers_keep_64_bits),
         TEST(a_value_that_is_no_number_is_fatal),
-        TEST(wipe_forgets_everything),
         TEST(files_are_private),
         TEST(missing_folders_above_are_made),
         TEST(a_second_agent_is_refused_with_the_pid_of_the_first),
