@@ -105,7 +105,7 @@ builddeps:
 	@pkg-config --exists $(PKGS) || { echo "missing build packages: run 'make deps' (Debian 12, root or sudo)" >&2; exit 1; }
 
 .PHONY: test-unit
-test-unit: $(UNIT_BIN)
+test-unit: $(UNIT_BIN) ## the unit tests; ONLY="agent/base agent/spool" picks folders
 	@tests/lib/run_unit.sh $(UNIT_BIN)
 
 # --- targets around the program ---------------------------------------------------------------------
@@ -192,7 +192,7 @@ sim-selftest: $(SIM)
 	@$(SIM) --selftest
 
 .PHONY: bench
-bench: tidegate $(BUILD)/tests/bench/append ## times copy, apply and spool against their peers; BENCH="apply --transactions 64000" picks one
+bench: tidegate $(BUILD)/tests/bench/append ## times copy, apply, drain and append against their peers; BENCH="apply --transactions 64000" picks one
 	@TIDEGATE_BIN=$(abspath $(BIN)) TIDEGATE_APPEND=$(abspath $(BUILD)/tests/bench/append) tests/bench/bench.py $(or $(BENCH),all)
 
 .PHONY: install uninstall clean help

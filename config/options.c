@@ -80,8 +80,10 @@ const struct option option_table[] = {
         .doc =
             "Name of the migration. It names everything that is created on either server: slot and "
             "publication on the source, replication origin on the target, all of them "
-            "`tidegate_<name>` with `-` turned into `_`. Two migrations from one server need two "
-            "names, and a migration keeps its name for as long as it lives."},
+            "`tidegate_<name>` with `-` turned into `_`, the origin of a further sink with its "
+            "name "
+            "behind it. Two migrations from one server need two names, and a migration keeps its "
+            "name for as long as it lives."},
     {.path = "dir",
         .type = OPTION_PATH,
         AT(dir),
@@ -229,24 +231,25 @@ const struct option option_table[] = {
         RANGE(4 * MIB, 1024 * TIB),
         .zero = "no limit",
         .doc =
-            "Most bytes that the spool may take. When it is reached, nothing more is read from the "
-            "source until a sink has caught up; the changes then wait on the source's disk."},
+            "Most bytes that the spool may take, files of open transactions included. From "
+            "`spool.pause_at` per cent of it on nothing more is read from the source until a sink "
+            "has caught up; the changes then wait on the source's disk."},
     {.path = "spool.min_free",
         .type = OPTION_SIZE,
         AT(spool.min_free),
         .def = "1GiB",
         RANGE(0, 1024 * TIB),
         .zero = "fill the disk",
-        .doc =
-            "Bytes of the spool's file system that are left untouched. When less is free, nothing "
-            "more is read from the source until there is room again."},
+        .doc = "Bytes of the spool's file system that are left untouched. What the spool takes and "
+               "what is free beyond them is its limit, where that is less than `spool.max_size`."},
     {.path = "spool.segment_size",
         .type = OPTION_SIZE,
         AT(spool.segment_size),
         .def = "64MiB",
         RANGE(MIB, 4 * GIB),
-        .doc = "Size of one file of the spool. Files that every sink has read are removed as a "
-               "whole."},
+        .doc = "Size of one segment, a file of the spool. Segments that every sink has read are "
+               "removed as a whole. A large transaction that came while it was open has a file of "
+               "its own, as large as it is."},
     {.path = "spool.sync_interval",
         .type = OPTION_DURATION,
         AT(spool.sync_interval_us),
@@ -346,7 +349,8 @@ const struct option option_table[] = {
         .def = "postgresql",
         .pattern = TYPE_PATTERN,
         .expected = TYPE_EXPECTED,
-        .doc = "Kind of the sink."},
+        .doc = "Kind of the sink: `postgresql`, or `null`, which takes every change and keeps "
+               "nothing, to try a source and its feed."},
     {.path = "sinks[].dsn",
         .type = OPTION_STRING,
         AT_SINK(dsn),

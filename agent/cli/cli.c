@@ -34,7 +34,7 @@ static const struct cli_command commands[] = {
     {"spool", "reads a spool: ls, cat, verify", cmd_spool},
     {"dead-letters", "changes that a sink was refused: list, show, replay, drop", cmd_dead_letters},
     {"cleanup", "removes everything that tidegate made on both servers and here", cmd_cleanup},
-    {"config", "check, example, reference and schema of the configuration", cmd_config},
+    {"config", "checks, shows and explains the configuration", cmd_config},
 };
 
 enum { COMMANDS_LEN = sizeof commands / sizeof *commands };

@@ -134,9 +134,11 @@ verdict_text(const struct verify *v, const struct audit_result *r)
     } else {
         printf("%" PRIu64 " damaged place%s; sound: ", r->damages, r->damages == 1 ? "" : "s");
     }
-    printf("%" PRIu64 " segments, %" PRIu64 " side files, %" PRIu64 " blocks, %" PRIu64
-           " records, %s\n",
-        r->segments, r->sides, r->blocks, r->records, format_bytes(r->bytes, bytes));
+    printf("%" PRIu64 " segment%s, %" PRIu64 " side file%s, %" PRIu64 " block%s, %" PRIu64
+           " record%s, %s\n",
+        r->segments, r->segments == 1 ? "" : "s", r->sides, r->sides == 1 ? "" : "s", r->blocks,
+        r->blocks == 1 ? "" : "s", r->records, r->records == 1 ? "" : "s",
+        format_bytes(r->bytes, bytes));
     if (r->torn_bytes > 0) {
         printf("%" PRIu64 " bytes at the end were never finished; the next start drops them\n",
             r->torn_bytes);

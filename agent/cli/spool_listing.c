@@ -206,9 +206,12 @@ totals_text(struct buf *out, const struct spool_listing *l)
         l->segments_len, l->segments_len == 1 ? "" : "s", format_bytes(t.bytes, bytes),
         l->sides_len, l->sides_len == 1 ? "" : "s", format_bytes(t.side_bytes, side), t.open_sides,
         t.transactions, t.records);
-    if (t.last_position) {
+    /* Without the key the first one of the newest segment is not known. */
+    if (t.first_position) {
         buf_printf(out, ", commits from %s to %s", format_lsn(t.first_position, first),
             format_lsn(t.last_position, last));
+    } else if (t.last_position) {
+        buf_printf(out, ", commits up to %s", format_lsn(t.last_position, last));
     }
     buf_str(out, "\n");
 }

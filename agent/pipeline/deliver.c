@@ -80,10 +80,9 @@ tell_parked(struct deliver *d, bool now)
     if (n == d->told || (!now && d->told > 0 && time - d->told_us < TELL_US)) {
         return;
     }
-    log_warn(d->stage,
-        "%llu changes were parked as dead letters, the last one is: %s; `tidegate dead-letters "
-        "list` shows them",
-        (unsigned long long)n, last);
+    log_warn(d->stage, "%llu change%s parked as %s: %s; `tidegate dead-letters list` shows all",
+        (unsigned long long)n, n == 1 ? " is" : "s are",
+        n == 1 ? "a dead letter" : "dead letters, the last one", last);
     d->told = n;
     d->told_us = time;
 }

@@ -117,10 +117,11 @@ judge_identity(
             refuse ? " (tables.without_identity: full does so for the time of the migration)" : "");
     } else {
         preflight_add(r, WHERE, "replica-identity", PREFLIGHT_WARNING,
-            "%zu table%s without a usable replica identity get REPLICA IDENTITY FULL until "
+            "%zu table%s without a usable replica identity %s REPLICA IDENTITY FULL until "
             "cleanup: "
             "%s",
-            bare.len, bare.len == 1 ? "" : "s", preflight_list(r, &bare));
+            bare.len, bare.len == 1 ? "" : "s", bare.len == 1 ? "gets" : "get",
+            preflight_list(r, &bare));
         preflight_todo(
             r, "fine for small tables; a large one that is often updated wants a primary key");
     }

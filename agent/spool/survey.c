@@ -97,7 +97,8 @@ survey_read(const struct fs *fs, const char *path, struct survey *out, struct er
     *out = (struct survey){0};
     int rc = fs->list(fs, path, on_name, out);
     if (rc == -ENOENT) {
-        return err_set(err, ERR_CONFIG, "there is no spool at '%s'", path);
+        (void)err_set(err, ERR_CONFIG, "there is no spool at '%s'", path);
+        return err_hint(err, "give its directory, or -c FILE or --dir DIR of the migration");
     }
     sort(out->segments.items, out->segments.len, sizeof(uint64_t), by_number);
     sort(out->unfinished.items, out->unfinished.len, sizeof(uint64_t), by_number);

@@ -61,7 +61,7 @@ add_hint(const struct flight_entry *e, struct err *err)
             e->relation->schema, e->relation->name);
     } else if (strcmp(err->sqlstate, "23505") == 0) {
         err_hint(err, "the target holds a row that did not come through this feed: find who writes "
-                      "there, remove the row, and start again");
+                      "there, remove the row, and start again; or see the sink's on_error");
     } else if (strcmp(err->sqlstate, "55P03") == 0) {
         err_hint(err, "another session of the target holds a lock: see pg_locks there");
     }

@@ -43,7 +43,8 @@ check_reference(const struct column *c, const struct value *v, struct err *err)
         return true;
     }
     err_set(err, ERR_DATA, "column '%s' refers to an object of the source by its number", c->name);
-    return err_hint(err, "such columns can only be carried over as text: let the feed be text");
+    return err_hint(err,
+        "that number means something else on the target: leave the table out (tables.exclude)");
 }
 
 /* Which type the parameter is declared with: the target's, or (`bit`) the source's. */
@@ -71,7 +72,7 @@ bind_type(const struct column *c, const struct target_column *t, const struct va
         "column '%s' has a type of its own at the source and is %s on the target: "
         "its binary value cannot be converted",
         c->name, t->type_name);
-    return err_hint(err, "give the target's column the source's type, or let the feed be text");
+    return err_hint(err, "give the target's column the source's type");
 }
 
 static bool

@@ -17,7 +17,7 @@ check() {
     fi
 }
 format() { find agent decoders sinks config tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run -Werror; }
-packages=(libpq yaml-0.1 sqlite3 libmicrohttpd libcurl jansson libxxhash libcrypto)
+packages=(libpq yaml-0.1 sqlite3 libmicrohttpd libcurl jansson libxxhash libcrypto libzstd)
 run_cppcheck() {
     cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr -j 2 \
         --suppressions-list=tests/lint/cppcheck.txt --error-exitcode=1 -I . -D_GNU_SOURCE \

@@ -188,6 +188,18 @@ the_example_file_loads(void **state)
 }
 
 static void
+the_example_of_several_targets_loads(void **state)
+{
+    (void)state;
+    char *text = content("config/examples/several-targets.yaml");
+    struct config *c = load_good(text);
+    assert_int_equal(c->sinks_len, 2);
+    assert_int_equal(c->sinks[1].on_error, ON_ERROR_DEAD_LETTER);
+    config_free(c);
+    free(text);
+}
+
+static void
 effective(const struct config *c, struct buf *out)
 {
     buf_init(out, DESCRIBE_MAX);
@@ -321,6 +333,7 @@ main(void)
         cmocka_unit_test(the_example_loads_as_it_is),
         cmocka_unit_test(the_example_loads_with_every_line_in_force),
         cmocka_unit_test(the_example_file_loads),
+        cmocka_unit_test(the_example_of_several_targets_loads),
         cmocka_unit_test(what_is_shown_loads_to_the_same),
         cmocka_unit_test(what_is_shown_holds_no_secret),
         cmocka_unit_test(without_sinks_an_empty_list_is_shown),

@@ -19,6 +19,8 @@ fake_env(void *arg, const char *name)
     static const char *const vars[][2] = {
         {"SOURCE_DSN", "postgresql://mover:s0urce-pw@old/orders"},
         {"TARGET_DSN", "postgresql://mover:t4rget-pw@new/orders"},
+        {"CLOUD_DSN", "postgresql://mover@cloud/orders"},
+        {"STANDBY_DSN", "postgresql://mover@standby/orders"},
         {"PW", "hunter2hunter2"},
         {"JOBS", "7"},
         {"EMPTY", ""},
