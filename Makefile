@@ -131,13 +131,13 @@ test: ## installs what is missing, builds, runs unit and end-to-end tests
 
 E2E = TIDEGATE_BIN=$(abspath $(BIN)) TIDEGATE_SAN=$(SAN) tests/e2e/run.sh
 test-e2e: tidegate ## end-to-end tests of every day; E2E_ARGS="-k sakila -x" picks some
-	@$(E2E) -m "not long" $(E2E_ARGS)
+	@$(E2E) -n $(or $(WORKERS),3) -m "not long" $(E2E_ARGS)
 test-long: tidegate ## the end-to-end tests that take longer
 	@$(E2E) -m long $(E2E_ARGS)
 test-crash: tidegate ## kill -9 at every named point, and KILLS=40 times at random (SEED=N repeats)
 	@$(AGAIN) FAILPOINTS=1 BUILD=build/failpoints build/failpoints/tidegate
 	@TIDEGATE_FAILPOINT_BIN=$(abspath build/failpoints/tidegate) TIDEGATE_KILLS=$(or $(KILLS),40) \
-		$(if $(SEED),TIDEGATE_SEED=$(SEED)) $(E2E) -m crash $(E2E_ARGS)
+		$(if $(SEED),TIDEGATE_SEED=$(SEED)) $(E2E) -n $(or $(WORKERS),3) -m crash $(E2E_ARGS)
 
 .PHONY: demo
 demo: ## installs what is missing, builds, moves a live database before your eyes

@@ -147,7 +147,8 @@ const struct option option_table[] = {
                "too, under their own names, or arrive when they are committed. `auto`: when the "
                "source is PostgreSQL 15 or newer and each target takes as many prepared "
                "transactions as "
-               "the source (`max_prepared_transactions`). It begins when the copy is over and is "
+               "the source (`max_prepared_transactions`), and no two of them are on one server, "
+               "where names would meet. It begins when the copy is over and is "
                "decided once, at the start of a migration."},
 
     {.path = "tables.include",

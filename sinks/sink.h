@@ -45,6 +45,7 @@ struct sink_params {
     int64_t timeout_us;      /* silence of the target after which the connection counts as dead */
     bool row_by_row;         /* never join rows: used to find the change that failed */
     enum sink_refusal refusal; /* with row_by_row */
+    uint64_t copied; /* everything committed at or before it is in the copy; 0: there is none */
 };
 
 /* Positions are those of COMMIT and MARK changes. */

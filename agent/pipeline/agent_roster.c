@@ -10,6 +10,7 @@
 #include "agent/base/parse.h"
 #include "agent/pipeline/agent.intern.h"
 #include "agent/pipeline/roster.h"
+#include "agent/pipeline/two_phase.h"
 #include "agent/preflight/preflight.h"
 
 #define STAGE "agent"
@@ -109,8 +110,9 @@ agent_roster_admit(struct lane *l, struct err *err)
     uint64_t newest = spool_appended(a->spool);
     bool postgresql = strcmp(l->config->type, "postgresql") == 0;
     bool ok = roster_later(a->config, (size_t)(l - a->lanes), stats.oldest, newest, &row, err) &&
-              (!postgresql || look_at_target(l, &row, err)) && spool_reaches(l, &row, err) &&
-              store_sink_put(a->store, &row, err);
+              (!postgresql || look_at_target(l, &row, err)) &&
+              two_phase_admits(a->config, a->store, (size_t)(l - a->lanes), err) &&
+              spool_reaches(l, &row, err) && store_sink_put(a->store, &row, err);
     if (!ok) {
         pthread_mutex_lock(&a->lock);
         l->admitted = false;

@@ -13,6 +13,7 @@
 #include "agent/base/parse.h"
 #include "agent/base/retry.h"
 #include "agent/base/thread.h"
+#include "agent/pipeline/two_phase.h"
 
 #define FIRST_RETRY_US   500000
 #define ALLOWED_CHECK_US 100000
@@ -33,6 +34,39 @@ release_anchor(void *arg)
     anchor_release(arg);
 }
 
+static void
+note(struct copy_job *j, const struct err *why)
+{
+    pthread_mutex_lock(&j->lock);
+    j->state.error = *why;
+    pthread_mutex_unlock(&j->lock);
+}
+
+static void
+on_waiting(const struct err *why, void *arg)
+{
+    struct copy_job *j = arg;
+    log_err(LOG_WARN, j->o.name, why);
+    note(j, why);
+}
+
+static bool
+take_anchor(struct copy_job *j, struct anchor *a, struct err *err)
+{
+    const struct err none = ERR_INIT;
+    char lsn[FORMAT_SIZE];
+    if (!two_phase_wait_for_open(j->o.config, &j->stop, on_waiting, j, err)) {
+        return false;
+    }
+    note(j, &none);
+    log_info(j->o.name, "taking a new snapshot for the tables that are left");
+    if (!anchor_temporary(j->o.config, j->o.number, a, err)) {
+        return false;
+    }
+    log_info(j->o.name, "snapshot at %s", format_lsn(a->slot.consistent_point, lsn));
+    return true;
+}
+
 static bool
 copy_once(struct copy_job *j, struct err *err)
 {
@@ -42,13 +76,8 @@ copy_once(struct copy_job *j, struct err *err)
         return false;
     }
     struct anchor *a = &j->o.anchor;
-    if (needs && !a->conn) {
-        char lsn[FORMAT_SIZE];
-        log_info(j->o.name, "taking a new snapshot for the tables that are left");
-        if (!anchor_temporary(j->o.config, j->o.number, a, err)) {
-            return false;
-        }
-        log_info(j->o.name, "snapshot at %s", format_lsn(a->slot.consistent_point, lsn));
+    if (needs && !a->conn && !take_anchor(j, a, err)) {
+        return false;
     }
     bool ok = needs ? snapshot_run(j->snapshot, a->slot.snapshot, a->slot.consistent_point,
                           release_anchor, a, err)
@@ -72,9 +101,7 @@ copy(struct copy_job *j, struct err *err)
             return false;
         }
         log_err(LOG_WARN, j->o.name, err);
-        pthread_mutex_lock(&j->lock);
-        j->state.error = *err;
-        pthread_mutex_unlock(&j->lock);
+        note(j, err);
         if (stop_sleep(&j->stop, pause)) {
             return err_set(err, ERR_CANCELLED, "stopped");
         }

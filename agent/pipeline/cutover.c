@@ -139,7 +139,7 @@ step_precheck(struct cutover *c, struct err *err)
         !no_dead_letters(c, err)) {
         return false;
     }
-    if (c->req.fence == FENCE_READ_ONLY && !fence_check(c->env.config, err)) {
+    if (c->req.fence == FENCE_READ_ONLY && !fence_check(c->env.config, c->env.store, err)) {
         return false;
     }
     char lag[FORMAT_SIZE];
@@ -194,7 +194,8 @@ step_drain(struct cutover *c, struct err *err)
             detail(c, several(c) ? "every sink holds everything up to the barrier"
                                  : "the target holds everything up to the barrier");
             /* What was prepared and is not finished must be there to be finished. */
-            return c->req.fence != FENCE_READ_ONLY || two_phase_at_targets(c->env.config, err);
+            return c->req.fence != FENCE_READ_ONLY ||
+                   two_phase_at_targets(c->env.config, c->env.store, err);
         }
         if (now_us(c) > c->deadline_us) {
             char lag[FORMAT_SIZE];

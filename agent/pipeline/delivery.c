@@ -14,6 +14,7 @@
 #include "agent/base/arena.h"
 #include "agent/base/parse.h"
 #include "agent/base/retry.h"
+#include "agent/pipeline/doubts.h"
 
 #define SYNC_AFTER_US  200000 /* how old an applied position may get before it is made durable */
 #define POLL_EVERY     64     /* records between two looks at the sink while data keeps coming */
@@ -30,7 +31,9 @@ struct delivery {
     struct arena arena;     /* for filtered changes; reset per record */
     uint64_t commit_record; /* of the transaction being read */
     bool in_transaction, has_rows;
-    bool prepared;          /* the transaction has a gid */
+    bool prepared;     /* the transaction has a gid */
+    uint64_t left_out; /* ... and rows of these tables were left to the copy (table_sync.h) */
+    struct doubts doubts;
     int64_t rows_commit_us; /* of the last transaction with rows */
     int64_t opened_us, synced_us;
     int64_t idle_us;   /* wall clock when nothing was waiting last; 0: not yet */
@@ -84,6 +87,7 @@ follow_transaction(struct delivery *d, const struct record *rec, const struct ch
     case CHANGE_BEGIN:
         d->commit_record = rec->position;
         d->prepared = c->gid != NULL;
+        d->left_out = 0;
         d->in_transaction = true;
         d->has_rows = false;
         break;
@@ -141,15 +145,63 @@ apply_or_park(struct delivery *d, const struct record *rec, const struct change 
     return park_refused(d->park, rec, c, err);
 }
 
-/* The copy may have been made between prepare and commit: then the change is in neither. */
-static bool
-refuse_prepared(const struct delivery *d, struct err *err)
+/* --- prepared transactions that meet a copy -----------------------------------------------------
+ *
+ * Rows of a transaction that was prepared before a table's sync position are left to the copy. It
+ * has them when they were committed before it, too. When they are committed behind it they are
+ * nowhere, and when they are rolled back they are not missed.
+ */
+
+static void
+note_left_out(struct delivery *d, const struct change *c)
 {
-    err_set(err, ERR_FATAL, "a prepared transaction at %X/%X changes a table that was copied later",
-        (unsigned)(d->commit_record >> 32), (unsigned)d->commit_record);
-    return err_hint(err, "no transaction may be prepared on the source while tables are copied to "
-                         "another sink; copy to this one again");
+    uint64_t sync = d->prepared ? table_sync_left_out(d->o.sync, d->commit_record, c) : 0;
+    if (sync != 0 && (d->left_out == 0 || sync < d->left_out)) {
+        d->left_out = sync;
+    }
 }
+
+static bool
+is_in_copy(const struct delivery *d, const struct change *c, struct err *err)
+{
+    const struct doubt *x = doubts_find(&d->doubts, c->gid);
+    if (!x || d->commit_record < x->copied) {
+        return true;
+    }
+    char prepared[FORMAT_SIZE], copied[FORMAT_SIZE], committed[FORMAT_SIZE];
+    err_set(err, ERR_FATAL,
+        "prepared transaction '%s' was prepared at %s and committed at %s, and a table that it "
+        "changes was copied in between, at %s: these changes are missing on the target",
+        c->gid, format_lsn(x->prepared, prepared), format_lsn(d->commit_record, committed),
+        format_lsn(x->copied, copied));
+    return err_hint(err,
+        "copy to this sink again: take it out of the configuration and start, empty its target, "
+        "and when pg_prepared_xacts of the source is empty add it again");
+}
+
+/* In front of the sink, which makes a prepare durable at once. */
+static bool
+look_at_prepared(struct delivery *d, const struct change *c, struct err *err)
+{
+    if (c->kind == CHANGE_COMMIT_PREPARED) {
+        return is_in_copy(d, c, err);
+    }
+    if (c->kind != CHANGE_PREPARE) {
+        return true;
+    }
+    return d->left_out != 0 ? doubts_put(&d->doubts, c->gid, c->position.commit, d->left_out, err)
+                            : doubts_remove(&d->doubts, c->gid, err);
+}
+
+/* Behind it: the outcome is durable. */
+static bool
+settle_prepared(struct delivery *d, const struct change *c, struct err *err)
+{
+    bool outcome = c->kind == CHANGE_COMMIT_PREPARED || c->kind == CHANGE_ROLLBACK_PREPARED;
+    return !outcome || doubts_remove(&d->doubts, c->gid, err);
+}
+
+/* --- steps ---------------------------------------------------------------------------------- */
 
 static bool
 hand_over(struct delivery *d, const struct record *rec, struct err *err)
@@ -168,10 +220,13 @@ hand_over(struct delivery *d, const struct record *rec, struct err *err)
     }
     follow_transaction(d, rec, &change);
     arena_reset(&d->arena);
+    note_left_out(d, &change);
     if (!table_sync_filter(d->o.sync, d->commit_record, &change, &d->arena)) {
-        return !d->prepared || refuse_prepared(d, err);
+        return true;
     }
-    return d->park ? apply_or_park(d, rec, &change, err) : sink_apply(d->sink, &change, err);
+    return look_at_prepared(d, &change, err) &&
+           (d->park ? apply_or_park(d, rec, &change, err) : sink_apply(d->sink, &change, err)) &&
+           settle_prepared(d, &change, err);
 }
 
 /* What is not flushed yet is flushed; what is applied and not durable for a while is made durable,
@@ -260,7 +315,7 @@ delivery_open(struct delivery *d, uint64_t *resume, struct err *err)
         return err_wrap(err, "sink '%s'", d->o.params.name);
     }
     d->synced_us = now_us(d);
-    return !d->park || park_open(d->park, *resume, err);
+    return doubts_load(&d->doubts, err) && (!d->park || park_open(d->park, *resume, err));
 }
 
 void
@@ -338,6 +393,7 @@ delivery_new(const struct delivery_options *o, struct delivery **out, struct err
     d->o = *o;
     arena_init(&d->arena, ARENA_BLOCK, 0);
     atomic_init(&d->durable, o->start);
+    doubts_init(&d->doubts, o->letters.store, o->params.name);
     if (o->letters.store) {
         d->park = park_new(&o->letters);
         d->o.params.refusal = o->letters.policy == ON_ERROR_DEAD_LETTER ? SINK_REFUSAL_UNDONE
@@ -360,6 +416,7 @@ delivery_free(struct delivery *d)
     }
     delivery_close(d);
     park_free(d->park);
+    doubts_done(&d->doubts);
     decoder_free(d->decoder);
     arena_done(&d->arena);
     x_free(d);

@@ -33,6 +33,6 @@ bool fence_raise(const struct config *config, struct store *store, int64_t deadl
 bool fence_lift(const struct config *config, struct store *store, struct err *err) must_use;
 /* What would stand in the fence's way, before anything is touched: missing rights, prepared
  * transactions. ERR_CONFIG with a hint. */
-bool fence_check(const struct config *config, struct err *err) must_use;
+bool fence_check(const struct config *config, struct store *store, struct err *err) must_use;
 
 #endif

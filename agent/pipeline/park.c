@@ -16,8 +16,7 @@
 #include "agent/pipeline/letter.h"
 #include "agent/store/letters.h"
 
-#define RELOAD_US      200000
-#define BEGIN_PREPARED 'b' /* first byte of the message that begins a transaction of two phases */
+#define RELOAD_US 200000
 
 /* The last description of an object of the feed. */
 struct description {
@@ -290,6 +289,13 @@ too_many(const struct park *p, struct err *err)
                          "sinks[].dead_letter_limit");
 }
 
+/* Which message it begins with: one that was whole, or one that was streamed before. */
+static bool
+is_prepared(const struct record *begin)
+{
+    return first_byte(begin) == 'b' || first_byte(begin) == 'p';
+}
+
 static bool
 put(struct park *p, const struct record *rec, const struct change *c,
     const struct letter_rows *rows, const struct err *why, struct err *err)
@@ -297,7 +303,7 @@ put(struct park *p, const struct record *rec, const struct change *c,
     if (p->waiting >= p->o.limit) {
         return too_many(p, err);
     }
-    if (first_byte(&p->begin) == BEGIN_PREPARED) {
+    if (is_prepared(&p->begin)) {
         /* It may be rolled back later, and its letters would stay. */
         *err = *why;
         return err_wrap(err, "a prepared transaction has no dead letters");

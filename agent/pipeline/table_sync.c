@@ -23,6 +23,9 @@ table_sync_init(struct table_sync *t, const struct table_sync_item *items, size_
         if (items[i].sync > t->highest) {
             t->highest = items[i].sync;
         }
+        if (i == 0 || items[i].sync < t->lowest) {
+            t->lowest = items[i].sync;
+        }
     }
     qsort(t->items, len, sizeof(*items), by_oid);
 }
@@ -34,16 +37,57 @@ table_sync_done(struct table_sync *t)
     *t = (struct table_sync){0};
 }
 
-bool
-table_sync_wants(const struct table_sync *t, uint32_t oid, uint64_t commit_record)
+/* 0: it wants it. */
+static uint64_t
+sync_above(const struct table_sync *t, uint32_t oid, uint64_t commit_record)
 {
     /* Behind the last sync position every table wants everything: the common case for months. */
     if (commit_record >= t->highest || t->len == 0) {
-        return true;
+        return 0;
     }
     struct table_sync_item key = {.oid = oid};
     const struct table_sync_item *found = bsearch(&key, t->items, t->len, sizeof(key), by_oid);
-    return !found || commit_record >= found->sync;
+    return !found || commit_record >= found->sync ? 0 : found->sync;
+}
+
+bool
+table_sync_wants(const struct table_sync *t, uint32_t oid, uint64_t commit_record)
+{
+    return sync_above(t, oid, commit_record) == 0;
+}
+
+static uint64_t
+least_above(const struct table_sync *t, uint64_t commit_record, const struct change *truncate)
+{
+    uint64_t least = 0;
+    for (uint32_t i = 0; i < truncate->truncated_len; i++) {
+        uint64_t sync = sync_above(t, truncate->truncated[i]->id, commit_record);
+        least = sync != 0 && (least == 0 || sync < least) ? sync : least;
+    }
+    return least;
+}
+
+uint64_t
+table_sync_left_out(const struct table_sync *t, uint64_t commit_record, const struct change *c)
+{
+    switch (c->kind) {
+    case CHANGE_INSERT:
+    case CHANGE_UPDATE:
+    case CHANGE_DELETE:
+        return sync_above(t, c->relation->id, commit_record);
+    case CHANGE_TRUNCATE:
+        return least_above(t, commit_record, c);
+    case CHANGE_BEGIN:
+    case CHANGE_COMMIT:
+    case CHANGE_PREPARE:
+    case CHANGE_COMMIT_PREPARED:
+    case CHANGE_ROLLBACK_PREPARED:
+    case CHANGE_DISCARD:
+    case CHANGE_MARK:
+    case CHANGE_MESSAGE:
+        return 0;
+    }
+    return 0;
 }
 
 static bool

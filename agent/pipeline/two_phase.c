@@ -5,12 +5,14 @@
  */
 #include "agent/pipeline/two_phase.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "agent/base/arena.h"
 #include "agent/base/log.h"
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
+#include "agent/pipeline/doubts.h"
 
 #define STAGE         "setup"
 #define KEY           "two_phase"
@@ -19,6 +21,7 @@
 struct prepares {
     int version;
     int64_t max;
+    int64_t started_us; /* by which two databases of one server are known; a clone has its own */
 };
 
 static bool
@@ -30,10 +33,11 @@ ask(const struct config *config, const char *dsn, struct prepares *out, struct e
     PGresult *res = NULL;
     bool ok = pg_connect(dsn, &o, &conn, err) &&
               pg_query(conn, "read max_prepared_transactions",
-                  "SELECT pg_catalog.current_setting('max_prepared_transactions')::bigint", 0, NULL,
-                  &res, err);
+                  "SELECT pg_catalog.current_setting('max_prepared_transactions')::bigint,"
+                  " (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint",
+                  0, NULL, &res, err);
     if (ok) {
-        *out = (struct prepares){PQserverVersion(conn), pg_i64(res, 0, 0)};
+        *out = (struct prepares){PQserverVersion(conn), pg_i64(res, 0, 0), pg_i64(res, 0, 1)};
     }
     PQclear(res);
     PQfinish(conn);
@@ -46,22 +50,54 @@ is_postgresql(const struct sink_config *s)
     return strcmp(s->type, "postgresql") == 0;
 }
 
+/* The names of prepared transactions are a whole server's, so each database must have a server of
+ * its own. *shared: sink `i` is on the one of the source or of a sink in front of it. */
+static bool
+ask_sink(const struct config *c, size_t i, struct prepares *servers, bool *shared, struct err *err)
+{
+    *shared = false;
+    servers[i + 1] = (struct prepares){0};
+    if (!is_postgresql(&c->sinks[i])) {
+        return true;
+    }
+    if (!ask(c, c->sinks[i].dsn, &servers[i + 1], err)) {
+        return false;
+    }
+    for (size_t k = 0; k <= i; k++) {
+        *shared = *shared || servers[k].started_us == servers[i + 1].started_us;
+    }
+    return true;
+}
+
+static bool
+shares_server(const struct config *c, size_t i, struct err *err)
+{
+    err_set(err, ERR_CONFIG,
+        "the target of sink '%s' is on the same server as the source or another target, and "
+        "prepared transactions would have the same name twice there",
+        c->sinks[i].name);
+    return err_hint(err, "use another server; or begin the migration with source.two_phase: off");
+}
+
 static bool
 all_can(const struct config *c, bool *can, struct err *err)
 {
-    struct prepares source, p;
-    if (!ask(c, c->source.dsn, &source, err)) {
+    struct prepares servers[1 + CONFIG_SINKS_MAX];
+    bool on = c->source.two_phase == TWO_PHASE_ON;
+    if (!ask(c, c->source.dsn, &servers[0], err)) {
         return false;
     }
-    *can = source.version >= FIRST_VERSION && source.max > 0;
+    *can = on || (servers[0].version >= FIRST_VERSION && servers[0].max > 0);
     for (size_t i = 0; *can && i < c->sinks_len; i++) {
-        if (!is_postgresql(&c->sinks[i])) {
-            continue;
-        }
-        if (!ask(c, c->sinks[i].dsn, &p, err)) {
+        bool shared = false;
+        if (!ask_sink(c, i, servers, &shared, err)) {
             return false;
         }
-        *can = p.max >= source.max;
+        if (on && shared) {
+            return shares_server(c, i, err);
+        }
+        *can =
+            on || !is_postgresql(&c->sinks[i]) || (!shared && servers[i + 1].max >= servers[0].max);
     }
     return true;
 }
@@ -69,8 +105,8 @@ all_can(const struct config *c, bool *can, struct err *err)
 bool
 two_phase_decide(const struct config *config, struct store *store, struct err *err)
 {
-    bool on = config->source.two_phase == TWO_PHASE_ON;
-    if (config->source.two_phase == TWO_PHASE_AUTO && !all_can(config, &on, err)) {
+    bool on = false;
+    if (config->source.two_phase != TWO_PHASE_OFF && !all_can(config, &on, err)) {
         return false;
     }
     if (on) {
@@ -108,19 +144,58 @@ highest_sync(struct store *store, uint64_t *out, struct err *err)
     return ok;
 }
 
-bool
-two_phase_from(struct store *store, uint64_t *from, struct err *err)
+static bool
+was_decided_for(struct store *store, bool *on, struct err *err)
 {
     char *stored = NULL;
-    bool found = false;
-    *from = 0;
     if (!store_get(store, KEY, &stored, err)) {
         return false;
     }
-    bool on = stored && strcmp(stored, "yes") == 0;
+    *on = stored && strcmp(stored, "yes") == 0;
     x_free(stored);
-    return !on || (store_get_u64(store, "slot_start", from, &found, err) &&
-                      highest_sync(store, from, err));
+    return true;
+}
+
+bool
+two_phase_from(struct store *store, uint64_t *from, struct err *err)
+{
+    bool on = false, found = false;
+    *from = 0;
+    return was_decided_for(store, &on, err) &&
+           (!on || (store_get_u64(store, "slot_start", from, &found, err) &&
+                       highest_sync(store, from, err)));
+}
+
+bool
+two_phase_admits(const struct config *config, struct store *store, size_t number, struct err *err)
+{
+    struct prepares mine, other;
+    bool on = false;
+    if (!was_decided_for(store, &on, err)) {
+        return false;
+    }
+    if (!on || !is_postgresql(&config->sinks[number])) {
+        return true;
+    }
+    if (!ask(config, config->sinks[number].dsn, &mine, err) ||
+        !ask(config, config->source.dsn, &other, err)) {
+        return false;
+    }
+    bool shared = mine.started_us == other.started_us;
+    for (size_t i = 0; !shared && i < config->sinks_len; i++) {
+        struct err away = ERR_INIT; /* one that does not answer holds up nobody */
+        shared = i != number && is_postgresql(&config->sinks[i]) &&
+                 ask(config, config->sinks[i].dsn, &other, &away) &&
+                 mine.started_us == other.started_us;
+    }
+    if (shared && !shares_server(config, number, err) &&
+        config->source.two_phase == TWO_PHASE_AUTO) {
+        /* Nobody may ever prepare anything. If it comes to it, the sink stops. */
+        log_err(LOG_WARN, STAGE, err);
+        err_clear(err);
+        return true;
+    }
+    return !shared;
 }
 
 /* --- at the cutover ----------------------------------------------------------------------------
@@ -168,8 +243,30 @@ all_there(const PGresult *source, const PGresult *target, struct err *err)
     return true;
 }
 
+/* Finished there it would lack what its copy was to have. */
+static bool
+all_whole(const PGresult *source, struct store *store, const char *sink, struct err *err)
+{
+    struct doubts doubts;
+    doubts_init(&doubts, store, sink);
+    bool ok = doubts_load(&doubts, err);
+    for (size_t i = 0; ok && i < doubts.len; i++) {
+        if (has_name(source, doubts.items[i].gid)) {
+            err_set(err, ERR_CONFIG,
+                "prepared transaction '%s' is open on the source, and the target of sink '%s' was "
+                "copied while it was: not all of its changes are there",
+                doubts.items[i].gid, sink);
+            ok = err_hint(err,
+                "roll it back (ROLLBACK PREPARED), then cut over again; after a COMMIT PREPARED "
+                "that sink must be copied to again");
+        }
+    }
+    doubts_done(&doubts);
+    return ok;
+}
+
 bool
-two_phase_at_targets(const struct config *config, struct err *err)
+two_phase_at_targets(const struct config *config, struct store *store, struct err *err)
 {
     PGresult *source = NULL;
     bool ok = read_names(config, config->source.dsn, &source, err);
@@ -177,10 +274,80 @@ two_phase_at_targets(const struct config *config, struct err *err)
         PGresult *target = NULL;
         if (is_postgresql(&config->sinks[i])) {
             ok = read_names(config, config->sinks[i].dsn, &target, err) &&
-                 all_there(source, target, err);
+                 all_there(source, target, err) &&
+                 all_whole(source, store, config->sinks[i].name, err);
         }
         PQclear(target);
     }
     PQclear(source);
+    return ok;
+}
+
+/* --- in front of a copy -------------------------------------------------------------------------
+ */
+
+#define OPEN_EVERY_US 500000
+
+/* The server's all, whatever their database. */
+static const char open_sql[] =
+    "SELECT pg_catalog.count(*), pg_catalog.array_agg(transaction)::text,"
+    " pg_catalog.array_to_string((pg_catalog.array_agg('''' || gid || '''' ORDER BY "
+    "prepared))[1:5],"
+    " ', ') FROM pg_catalog.pg_prepared_xacts";
+
+static bool
+still_open(PGconn *conn, const char *transactions, bool *out, struct err *err)
+{
+    const char *params[] = {transactions};
+    PGresult *res = NULL;
+    bool ok = pg_query(conn, "read prepared transactions",
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts WHERE transaction = ANY "
+        "($1::xid[]))",
+        1, params, &res, err);
+    *out = ok && pg_bool(res, 0, 0);
+    PQclear(res);
+    return ok;
+}
+
+static bool
+wait_for(PGconn *conn, const char *transactions, const struct stop *stop, struct err *err)
+{
+    bool open = true;
+    while (still_open(conn, transactions, &open, err) && open) {
+        if (stop_sleep(stop, OPEN_EVERY_US)) {
+            return err_set(err, ERR_CANCELLED, "stopped");
+        }
+    }
+    return !open;
+}
+
+static void
+describe(const PGresult *open, struct err *out)
+{
+    int64_t n = pg_i64(open, 0, 0);
+    err_set(out, ERR_RETRY,
+        "a snapshot of the source waits for %" PRId64 " prepared transaction%s: %s%s", n,
+        n == 1 ? "" : "s", pg_str(open, 0, 2), n > 5 ? ", ..." : "");
+    err_hint(out, "finish them on the source (COMMIT PREPARED / ROLLBACK PREPARED)");
+}
+
+bool
+two_phase_wait_for_open(const struct config *config, const struct stop *stop,
+    void (*waiting)(const struct err *why, void *arg), void *arg, struct err *err)
+{
+    struct pg_options o = {
+        .application_name = "tidegate snapshot", .timeout_us = config->network.timeout_us};
+    PGconn *conn = NULL;
+    PGresult *open = NULL;
+    bool ok = pg_connect(config->source.dsn, &o, &conn, err) &&
+              pg_query(conn, "read prepared transactions", open_sql, 0, NULL, &open, err);
+    if (ok && pg_i64(open, 0, 0) > 0) {
+        struct err why = ERR_INIT;
+        describe(open, &why);
+        waiting(&why, arg);
+        ok = wait_for(conn, pg_str(open, 0, 1), stop, err);
+    }
+    PQclear(open);
+    PQfinish(conn);
     return ok;
 }

@@ -89,5 +89,6 @@ bool store_sink_forget(struct store *s, const char *name, struct err *err) must_
 #define STORE_CURSOR        "cursor_" /* last durable position of the sink, decimal */
 #define STORE_DEFER_FIRING  "defer_firing_"
 #define STORE_AFTER_CUTOVER "after_cutover_"
+#define STORE_DOUBTS        "prepared_" /* agent/pipeline/doubts.h */
 
 #endif

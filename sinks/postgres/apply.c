@@ -69,6 +69,7 @@ apply_init(struct apply *a, PGconn *conn, const struct sink_params *p, bool nati
     memset(a, 0, sizeof *a);
     a->clock = &clock_system;
     a->origin = p->origin;
+    a->copied = p->copied;
     a->native = native;
     a->group_max = p->group_transactions > 0 ? p->group_transactions : 1;
     a->group_now = 1;

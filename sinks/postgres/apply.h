@@ -41,6 +41,7 @@ struct apply {
     struct pipe pipe;
     struct rows rows;
     const char *origin; /* borrowed */
+    uint64_t copied;    /* as in the parameters */
     struct apply_prepared prepared;
     const struct clock *clock;
     bool native; /* position in an origin: durable by a flush, not by the commit */

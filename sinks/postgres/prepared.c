@@ -13,7 +13,8 @@
 #include "agent/base/failpoint.h"
 #include "agent/pg/ident.h"
 
-#define SQL_MAX 8192
+#define SQL_MAX     8192
+#define NAME_IN_USE "42710" /* SQLSTATE */
 
 static const char create_sql[] =
     "DO $$ BEGIN IF pg_catalog.to_regclass('tidegate.prepared') IS NULL THEN"
@@ -155,7 +156,10 @@ prepare(struct apply *a, const struct change *c, struct err *err)
     }
     FAILPOINT("sink.prepare");
     if (!run_about(a, "PREPARE TRANSACTION", c->gid, "prepare a transaction on the target", err)) {
-        return false;
+        return strcmp(err->sqlstate, NAME_IN_USE) != 0
+                   ? false
+                   : err_hint(err, "the name is a whole server's: another database there, the "
+                                   "source or another target, has it; use a server of its own");
     }
     FAILPOINT("sink.prepared");
     uint64_t rows = a->group.rows;
@@ -167,11 +171,13 @@ static bool
 finish(struct apply *a, const struct change *c, struct err *err)
 {
     bool commit = c->kind == CHANGE_COMMIT_PREPARED;
-    if (!a->prepared.noted && commit) {
+    if (!a->prepared.noted && commit && c->position.commit > a->copied) {
         err_set(err, ERR_FATAL,
             "commit prepared transaction '%s': it was never prepared on the target", c->gid);
-        return err_hint(err, "it was prepared before the copy and committed behind it: its changes "
-                             "are missing, copy again");
+        return err_hint(err,
+            "it was prepared before this sink began and committed afterwards, so its changes are "
+            "missing: take the sink out of the configuration and start, empty its target, and when "
+            "pg_prepared_xacts of the source is empty add it again");
     }
     /* Without a note it is one from before, and nothing of it is here. */
     if (a->prepared.there && a->prepared.noted) {

@@ -8,7 +8,7 @@
  * tidegate.prepared that the transaction was prepared by us. A crash between the two is seen by the
  * prepared transaction that is there; one between an outcome and its position by the note of a
  * transaction that is not there any more. An outcome without a note is one of a transaction that
- * never came here: its changes would be missing, so that is refused.
+ * never came here: either the copy has it, or its changes would be missing and it is refused.
  */
 #ifndef TG_SINKS_POSTGRES_PREPARED_H
 #define TG_SINKS_POSTGRES_PREPARED_H

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes that the target refuses: parked, listed, applied again; upserts; nothing lost or doubled."""
+import glob
 import json
 import os
 import random
 import signal
+import stat
 
 import pytest
 
@@ -234,16 +236,41 @@ def test_kill_between_parking_and_commit(world):
     assert_same(world)
 
 
-def test_nothing_of_a_row_is_in_clear_with_a_key(world):
-    agent = streaming(world, spool={"min_free": "16MiB", "encryption_key": KEY})
+def in_clear(agent):
+    """The files of the data directory that hold the marker, by what they are."""
+    found = set()
+    for where, _, names in os.walk(agent.dir):
+        for path in (os.path.join(where, name) for name in names):
+            if stat.S_ISREG(os.stat(path).st_mode):
+                with open(path, "rb") as f:
+                    if MARKER.encode() in f.read():
+                        found.add(os.path.basename(path).rsplit(".", 1)[-1].split("-")[0])
+    return found
+
+
+@pytest.mark.parametrize("key", [KEY, None])
+def test_nothing_of_a_row_is_in_clear_with_a_key(own_world, key):
+    """In no file of the data directory: segments, side files of open transactions, letters. Without one it is there."""
+    world = own_world(source={"options": {"logical_decoding_work_mem": "64kB"}})
+    spool = {"min_free": "16MiB", "compression": "none", **({"encryption_key": key} if key else {})}
+    agent = streaming(world, spool=spool, source={"two_phase": "off"})
     strict(world)
-    world.source.sql(f"insert into item values (1001, 500, '{MARKER}')", world.db)
+    session = world.hold(world.source, "begin; insert into item "
+                         f"select g, 5, '{MARKER}', 'open' from generate_series(2001, 42000) g")
+    world.source.sql(f"insert into item values (1001, 500, '{MARKER}')", world.db)  # flushes the WAL of the open one too
     agent.caught_up()
+    until(lambda: glob.glob(os.path.join(agent.dir, "spool", "*.open")), 30, "the open transaction in the spool")
     assert MARKER in letters(agent)[0]["error"]  # the server's own words
-    files = [os.path.join(where, name) for where, _, names in os.walk(agent.dir) for name in names]
-    found = {os.path.basename(f) for f in files if not f.endswith(".sock") and MARKER.encode() in open(f, "rb").read()}
-    assert not {f for f in found if f.startswith("state.db")}
+    everywhere = in_clear(agent)
+    session.stdin.write("commit;\n")
+    session.stdin.close()
+    session.wait(60)
+    agent.caught_up()
+    everywhere |= in_clear(agent)
     assert agent.stop() == 0
+    everywhere |= in_clear(agent)
+    assert {name for name in everywhere if key or name in ("seg", "open", "db")} == (
+        set() if key else {"seg", "open", "db"})
     assert MARKER in letters(agent)[0]["error"]
 
 

@@ -31,6 +31,13 @@ def end(session, statement):
     session.wait(60)
 
 
+def more(session, statement):
+    session.stdin.write(statement + ";\nselect 'more';\n")
+    session.stdin.flush()
+    while session.stdout.readline().strip() != "more":
+        assert session.poll() is None, f"session ended before it held: {statement}"
+
+
 def create(world):
     world.source.sql("create table big (id integer primary key, v text);"
                      "create table small (id serial primary key, v text)", world.db)
@@ -112,6 +119,10 @@ def test_the_agent_is_killed_while_transactions_are_open(early):
     agent.kill()
     early.source.sql("insert into small (v) values ('meanwhile')", early.db)
     agent.start()
+    # What the server had decoded before the position where it begins again it has spilled: it streams a transaction
+    # from the next write on.
+    more(kept, ROWS.format(30001, 40000))
+    more(void, "insert into small (v) select 'void' from generate_series(1, 10000)")
     until(lambda: len(open_files(agent)) == 2, 60, "both again")
     end(void, "rollback")
     agent.kill()
@@ -120,6 +131,7 @@ def test_the_agent_is_killed_while_transactions_are_open(early):
     agent.caught_up()
     agent.kill()
     agent.start()
+    agent.streaming()
     agent.cutover()
     early.assert_equal()
 

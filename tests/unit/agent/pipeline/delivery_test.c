@@ -12,6 +12,9 @@
 #include "tests/lib/unit.h"
 
 /* --- decoder: payload is "t k": table and key ----------------------------------------------------
+ *
+ * A BEGIN with a payload, its first byte that of the message, begins one of a prepared transaction
+ * and has its name behind; the COMMIT's payload says which.
  */
 
 static struct column key_column[] = {{"k", 25, -1, true}};
@@ -19,6 +22,7 @@ static struct relation relations[10];
 static struct value the_value;
 static uint64_t open_at;
 static uint32_t ordinal;
+static char gid[32];
 
 static bool
 plain_feed(struct decoder *d, const struct record *rec, struct change *out, bool *produced,
@@ -37,6 +41,13 @@ plain_feed(struct decoder *d, const struct record *rec, struct change *out, bool
     if (rec->kind == RECORD_BEGIN) {
         open_at = rec->position;
         ordinal = 0;
+        snprintf(gid, sizeof gid, "%.*s", (int)rec->payload.len, (const char *)rec->payload.data);
+        out->gid = gid[0] ? gid + 1 : NULL;
+    } else if (rec->kind == RECORD_COMMIT && rec->payload.len > 0) {
+        out->kind = rec->payload.data[0] == 'P'   ? CHANGE_PREPARE
+                    : rec->payload.data[0] == 'K' ? CHANGE_COMMIT_PREPARED
+                                                  : CHANGE_ROLLBACK_PREPARED;
+        out->gid = gid + 1;
     } else if (rec->kind == RECORD_DATA) {
         the_value = (struct value){VALUE_TEXT, slice_of(rec->payload.data + 1, 1)};
         out->relation = &relations[rec->payload.data[0] - '0'];
@@ -125,8 +136,11 @@ memory_commit(const struct change *c, struct err *err)
         memory.lose_commit = false;
         return err_set(err, ERR_RECONNECT, "lost");
     }
+    static const char *const ends[] = {
+        [CHANGE_PREPARE] = "P", [CHANGE_COMMIT_PREPARED] = "K", [CHANGE_ROLLBACK_PREPARED] = "r"};
     size_t n = strlen(memory.committed);
-    snprintf(memory.committed + n, sizeof memory.committed - n, "%s|", memory.open);
+    const char *end = c->kind == CHANGE_COMMIT ? "" : ends[c->kind];
+    snprintf(memory.committed + n, sizeof memory.committed - n, "%s%s|", memory.open, end);
     memory.position = c->position.commit;
     memory.open[0] = 0;
     return true;
@@ -139,7 +153,8 @@ memory_apply(struct sink *s, const struct change *c, struct err *err)
     if (c->kind == CHANGE_INSERT) {
         return memory_row(c, err);
     }
-    if (c->kind == CHANGE_COMMIT) {
+    if (c->kind == CHANGE_COMMIT || c->kind == CHANGE_PREPARE ||
+        c->kind == CHANGE_COMMIT_PREPARED || c->kind == CHANGE_ROLLBACK_PREPARED) {
         return memory_commit(c, err);
     }
     memory.open[0] = 0;
@@ -428,6 +443,133 @@ other_policies_park_nothing(void **state)
     assert_int_equal(letters(), 0);
 }
 
+/* --- prepared transactions ----------------------------------------------------------------------
+ */
+
+static void
+copied_at(uint64_t sync)
+{
+    table_sync_done(&sync_rule);
+    table_sync_init(&sync_rule, &(struct table_sync_item){.oid = 1, .sync = sync}, 1);
+}
+
+/* Rows of table 1 for small letters, of 2 for large ones. */
+static void
+prepares(uint64_t at, const char *begin, const char *keys)
+{
+    append(RECORD_BEGIN, at, begin);
+    for (; *keys; keys++) {
+        append(RECORD_DATA, at - 1, (const char[]){*keys < 'a' ? '2' : '1', *keys, 0});
+    }
+    append(RECORD_COMMIT, at + 3, "P");
+    assert_true(spool_flush(spool, &err));
+}
+
+static void
+ends(uint64_t at, const char *begin, const char *how)
+{
+    append(RECORD_BEGIN, at - 1, begin);
+    append(RECORD_COMMIT, at, how);
+    assert_true(spool_flush(spool, &err));
+}
+
+static void
+what_was_prepared_and_committed_in_front_of_the_copy_is_left_to_it(void **state)
+{
+    (void)state;
+    copied_at(150);
+    prepares(120, "bg", "abA");
+    ends(130, "Kg", "K");
+    prepares(160, "bg", "c");
+    ends(170, "Kg", "K");
+    start(ON_ERROR_STOP);
+    assert_true(drain());
+    assert_string_equal(memory.committed, "AP|K|cP|K|");
+}
+
+static void
+an_outcome_that_ends_where_the_copy_was_made_is_in_it(void **state)
+{
+    (void)state;
+    copied_at(130);
+    prepares(120, "bg", "a");
+    ends(130, "Kg", "K");
+    start(ON_ERROR_STOP);
+    assert_true(drain());
+    assert_string_equal(memory.committed, "P|K|");
+}
+
+static void
+what_was_prepared_in_front_of_the_copy_and_committed_behind_it_stops_the_sink(void **state)
+{
+    (void)state;
+    copied_at(126);
+    prepares(120, "bg", "aA");
+    ends(130, "Kg", "K");
+    start(ON_ERROR_STOP);
+    assert_false(drain());
+    assert_int_equal(err.class, ERR_FATAL);
+    assert_non_null(strstr(err.text, "'g' was prepared at 0/7B and committed at 0/81"));
+    assert_non_null(strstr(err.text, "at 0/7E: these changes are missing"));
+    assert_string_equal(memory.committed, "AP|");
+    assert_false(drain());
+}
+
+static void
+it_is_known_after_a_restart(void **state)
+{
+    (void)state;
+    copied_at(126);
+    prepares(120, "pg", "a");
+    start(ON_ERROR_STOP);
+    assert_true(drain());
+    delivery_free(delivery);
+    ends(130, "Kg", "K");
+    start(ON_ERROR_STOP);
+    assert_false(drain());
+    assert_non_null(strstr(err.text, "missing"));
+}
+
+static void
+what_is_rolled_back_is_not_missed(void **state)
+{
+    (void)state;
+    copied_at(126);
+    prepares(120, "bg", "a");
+    ends(130, "rg", "r");
+    prepares(140, "bg", "b"); /* the name again */
+    ends(150, "Kg", "K");
+    start(ON_ERROR_STOP);
+    assert_true(drain());
+    assert_string_equal(memory.committed, "P|r|bP|K|");
+}
+
+static void
+rows_of_a_prepared_transaction_are_never_parked(void **state)
+{
+    (void)state;
+    static const char *const begins[] = {"bg", "pg"}; /* whole, and streamed */
+    memory.refuses = "b";
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t at = 120 + 20 * i;
+        prepares(at, begins[i], "abc");
+        start(ON_ERROR_DEAD_LETTER);
+        assert_false(drain());
+        assert_non_null(strstr(err.text, "a prepared transaction has no dead letters"));
+        assert_non_null(strstr(err.text, "refused b"));
+        assert_int_equal(letters(), 0);
+        memory.refuses = "";
+        assert_true(drain());
+        memory.refuses = "b";
+        delivery_free(delivery);
+    }
+    delivery = NULL;
+    transaction(180, "abc");
+    start(ON_ERROR_DEAD_LETTER);
+    assert_true(drain());
+    assert_int_equal(letters(), 1);
+}
+
 static int
 setup(void **state)
 {
@@ -494,6 +636,12 @@ main(void)
         CASE(a_refused_commit_ends_it_with_nothing_parked),
         CASE(at_the_limit_it_stops),
         CASE(other_policies_park_nothing),
+        CASE(what_was_prepared_and_committed_in_front_of_the_copy_is_left_to_it),
+        CASE(an_outcome_that_ends_where_the_copy_was_made_is_in_it),
+        CASE(what_was_prepared_in_front_of_the_copy_and_committed_behind_it_stops_the_sink),
+        CASE(it_is_known_after_a_restart),
+        CASE(what_is_rolled_back_is_not_missed),
+        CASE(rows_of_a_prepared_transaction_are_never_parked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

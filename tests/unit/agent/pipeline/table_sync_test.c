@@ -80,6 +80,41 @@ begin_and_commit_always_pass(void **state)
     table_sync_done(&t);
 }
 
+static void
+what_is_left_to_the_copy_is_told_by_the_earliest_of_its_tables(void **state)
+{
+    (void)state;
+    struct table_sync t;
+    table_sync_init(&t, items, 3);
+    struct relation early = {.id = 20}, late = {.id = 10}, other = {.id = 99};
+    const struct relation *all[] = {&late, &other, &early};
+    struct change begin = {.kind = CHANGE_BEGIN};
+    struct change row = {.kind = CHANGE_INSERT, .relation = &late};
+    struct change truncate = {.kind = CHANGE_TRUNCATE, .truncated = all, .truncated_len = 3};
+    assert_int_equal(table_sync_left_out(&t, 500, &begin), 0);
+    assert_int_equal(table_sync_left_out(&t, 4999, &row), 5000);
+    assert_int_equal(table_sync_left_out(&t, 5000, &row), 0);
+    assert_int_equal(table_sync_left_out(&t, 500, &truncate), 1000);
+    assert_int_equal(table_sync_left_out(&t, 1000, &truncate), 5000);
+    row.relation = &other;
+    assert_int_equal(table_sync_left_out(&t, 1, &row), 0);
+    table_sync_done(&t);
+}
+
+static void
+all_copies_are_behind_the_lowest_position(void **state)
+{
+    (void)state;
+    struct table_sync t;
+    table_sync_init(&t, items, 3);
+    assert_int_equal(t.lowest, 1000);
+    assert_int_equal(t.highest, 5000);
+    table_sync_done(&t);
+    table_sync_init(&t, items, 0);
+    assert_int_equal(t.lowest, 0);
+    table_sync_done(&t);
+}
+
 int
 main(void)
 {
@@ -89,6 +124,8 @@ main(void)
         cmocka_unit_test(an_empty_list_wants_everything),
         cmocka_unit_test(a_truncate_keeps_only_the_tables_that_want_it),
         cmocka_unit_test(begin_and_commit_always_pass),
+        cmocka_unit_test(what_is_left_to_the_copy_is_told_by_the_earliest_of_its_tables),
+        cmocka_unit_test(all_copies_are_behind_the_lowest_position),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -223,6 +223,73 @@ use_says_what_the_disk_has_left(void **state)
     tear_down(&fx);
 }
 
+static void
+give(struct fixture *fx, enum record_kind kind, uint64_t position)
+{
+    struct err err = ERR_INIT;
+    static const uint8_t bytes[60] = {'x'};
+    struct record rec = {.kind = kind,
+        .position = position,
+        .xid = kind == RECORD_BEGIN ? 7 : 0,
+        .received_us = fx->f.now + 1,
+        .payload = slice_of(bytes, kind == RECORD_DATA ? sizeof bytes : 0)};
+    ok(spool_append(fx->s, &rec, &err));
+    feed_took(&fx->f, &rec);
+}
+
+/* A transaction of more segments than one call removes, of which the first ones are removed. *end:
+ * where it ends; a small one stands behind it. */
+static struct spool_stats
+begin_removed(struct fixture *fx, enum record_kind how, uint64_t *end)
+{
+    struct err err = ERR_INIT;
+    struct spool_stats stats;
+    set_up(fx, 0, 0);
+    (void)retired(fx);
+    uint64_t at = fx->f.position;
+    give(fx, RECORD_BEGIN, at + 10);
+    for (int i = 0; i < 500; i++) {
+        give(fx, RECORD_DATA, at + 5);
+    }
+    give(fx, how, how == RECORD_COMMIT ? at + 20 : 0);
+    *end = at + 20;
+    give(fx, RECORD_BEGIN, at + 30);
+    give(fx, RECORD_DATA, at + 25);
+    give(fx, RECORD_COMMIT, at + 40);
+    ok(spool_flush(fx->s, &err));
+    ok(spool_retire(fx->s, at + 40, &err));
+    spool_stats(fx->s, &stats);
+    assert_true(stats.segments > 2); /* neither the begin is there nor the end in the first one */
+    return stats;
+}
+
+static void
+behind_a_transaction_whose_begin_is_removed_is_the_oldest_position(void **state)
+{
+    (void)state;
+    struct fixture fx;
+    struct err err = ERR_INIT;
+    struct spool_reader *r;
+    uint64_t end;
+    struct spool_stats stats = begin_removed(&fx, RECORD_COMMIT, &end);
+    assert_true(stats.oldest == end);
+    check_from(fx.s, &fx.f, stats.oldest);
+    fails(spool_reader_open(fx.s, stats.oldest - 1, &r, &err), ERR_FATAL);
+    tear_down(&fx);
+}
+
+static void
+a_void_one_whose_begin_is_removed_hides_nothing(void **state)
+{
+    (void)state;
+    struct fixture fx;
+    uint64_t end;
+    struct spool_stats stats = begin_removed(&fx, RECORD_DISCARD, &end);
+    assert_true(stats.oldest < end);
+    check_from(fx.s, &fx.f, stats.oldest);
+    tear_down(&fx);
+}
+
 int
 main(void)
 {
@@ -236,6 +303,8 @@ main(void)
         cmocka_unit_test(an_open_reader_is_not_among_the_kept),
         cmocka_unit_test(a_segment_that_cannot_be_removed_is_an_error),
         cmocka_unit_test(use_says_what_the_disk_has_left),
+        cmocka_unit_test(behind_a_transaction_whose_begin_is_removed_is_the_oldest_position),
+        cmocka_unit_test(a_void_one_whose_begin_is_removed_hides_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -221,6 +221,18 @@ an_outcome_of_what_never_came_is_refused_unless_it_is_a_rollback(void **state)
 }
 
 static void
+an_outcome_that_the_copy_has_needs_no_prepare(void **state)
+{
+    NEEDS_SERVER();
+    params.copied = 0x3000;
+    feed_open(&feed, &params, 0x1000);
+    params.copied = 0;
+    finish(0x3000, CHANGE_COMMIT_PREPARED, "before");
+    assert_true(feed_sync(&feed).durable == 0x3000);
+    refused(0x3001, CHANGE_COMMIT_PREPARED, "before", "never prepared on the target");
+}
+
+static void
 a_prepared_transaction_of_somebody_else_is_left_alone(void **state)
 {
     NEEDS_SERVER();
@@ -234,6 +246,21 @@ a_prepared_transaction_of_somebody_else_is_left_alone(void **state)
     refused(0x2000, CHANGE_PREPARE, "g", "has a prepared transaction of this name");
     pg_do(db, "ROLLBACK PREPARED 'g'; ");
     pg_do(db, "DROP ROLE other_owner");
+}
+
+static void
+a_name_that_another_database_of_the_server_has_is_refused_with_a_way_out(void **state)
+{
+    NEEDS_SERVER();
+    pg_do(db, "CREATE DATABASE other_names");
+    PGconn *other = pg_server_connect(&server, "dbname=other_names");
+    pg_do(other, "BEGIN; PREPARE TRANSACTION 'g'");
+    feed_open(&feed, &params, 0x1000);
+    refused(0x2000, CHANGE_PREPARE, "g", "already in use");
+    assert_non_null(strstr(feed.err.hint, "a whole server's"));
+    pg_do(other, "ROLLBACK PREPARED 'g'");
+    PQfinish(other);
+    pg_do(db, "DROP DATABASE other_names");
 }
 
 static void
@@ -304,8 +331,10 @@ main(void)
         TEST(cut_off_behind_the_prepare_it_is_not_prepared_twice),
         TEST(cut_off_behind_the_outcome_it_goes_on),
         TEST(an_outcome_of_what_never_came_is_refused_unless_it_is_a_rollback),
+        TEST(an_outcome_that_the_copy_has_needs_no_prepare),
         TEST(a_prepared_transaction_of_somebody_else_is_left_alone),
         TEST(one_that_comes_late_with_its_commit_is_an_ordinary_one),
+        TEST(a_name_that_another_database_of_the_server_has_is_refused_with_a_way_out),
         TEST(one_that_is_cut_off_at_the_source_leaves_nothing),
         TEST(a_row_that_is_refused_prepares_nothing),
         TEST(an_empty_one_is_prepared_too),
