@@ -96,8 +96,11 @@ side_retire(struct spool *s, struct err *err)
     size_t n = 0;
     bool ok = true;
 
-    /* Only this thread changes the list: it may look without the lock. */
-    while (n < set->count && set->files[n].segment < s->segments[0].header.number) {
+    pthread_mutex_lock(s->lock); /* packing writes to the entries of segments */
+    uint64_t first = s->segments[0].header.number;
+    pthread_mutex_unlock(s->lock);
+    /* Only this thread changes the list of side files: it may look without the lock. */
+    while (n < set->count && set->files[n].segment < first) {
         n++;
     }
     if (n == 0) {
