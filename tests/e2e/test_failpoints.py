@@ -92,6 +92,18 @@ def prepare_some(world, agent):
         world.source.psql("commit prepared 'tide'", world.db)
 
 
+def leave_behind(world, agent):
+    """Segments that the sink does not need for a while: the packer compresses those."""
+    attempt(agent, ("pause", "target"), lambda d: d.returncode == 0)
+    for _ in range(6):
+        world.source.psql("update pgbench_accounts set abalance = abalance + 1 where aid <= 8000", world.db,
+                          check=False)
+    end = time.monotonic() + 6
+    while time.monotonic() < end and alive(agent):
+        time.sleep(0.1)
+    attempt(agent, ("resume", "target"), lambda d: d.returncode == 0)
+
+
 def drive(world, agent, spec):
     """One run to the end of the migration, or to the point where it is killed (Died)."""
     agent.start(env={"TIDEGATE_FAILPOINTS": spec} if spec else {})
@@ -100,6 +112,8 @@ def drive(world, agent, spec):
         stream(world)
     if spec.startswith("sink.prepare"):
         prepare_some(world, agent)
+    if spec.startswith("spool.pack."):
+        leave_behind(world, agent)
     # Enough for several segments, so that sealing and retiring happen.
     world.source.psql("update pgbench_accounts set abalance = abalance + 1 where aid <= 8000", world.db,
                       check=False)
@@ -122,7 +136,7 @@ def test_kill_at(point, world, monkeypatch):
                      "insert into a (v) select g from generate_series(1, 3000) g;"
                      "insert into b (a) select g from generate_series(1, 3000) g", world.db)
     world.write(clients=2, rate=150)
-    agent = world.agent({"spool": {"segment_size": "1MiB"}, "copy": {"split_above": "4MiB"}})
+    agent = world.agent({"spool": {"segment_size": "1MiB", "compression": "zstd"}, "copy": {"split_above": "4MiB"}})
     # The first and the second time the point is reached, then in a row; then to the end.
     kills = 0
     specs = [f"{point}=kill:1", f"{point}=kill:2", f"{point}=kill:5", ""]
