@@ -42,15 +42,16 @@ void
 agent_lanes_fail(struct lane *l, const struct err *err)
 {
     struct agent *a = l->agent;
-    pthread_mutex_lock(&a->lock);
-    l->failed = true;
-    l->error = *err;
-    pthread_mutex_unlock(&a->lock);
+    /* First the log: whoever sees the state may look there for the reason. */
     if (a->lanes_len > 1) {
         log_err(LOG_ERROR, STAGE, err);
         log_warn(STAGE, "sink '%s' stands still, the others go on; `tidegate resume %s` starts it",
             l->config->name, l->config->name);
     }
+    pthread_mutex_lock(&a->lock);
+    l->failed = true;
+    l->error = *err;
+    pthread_mutex_unlock(&a->lock);
 }
 
 /* --- start ---------------------------------------------------------------------------------- */
