@@ -14,8 +14,6 @@
  * The server answers in blocks of 8 KiB by itself; it is asked to empty its buffer only when we are
  * going to wait and something after the last request is unanswered.
  */
-#include "sinks/postgres/pipe.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -24,6 +22,7 @@
 
 #include "agent/base/failpoint.h"
 #include "agent/pg/conn.h"
+#include "sinks/postgres/pipe.intern.h"
 
 #define FLIGHT_ENTRIES 4096
 #define PUSH_STEP      ((size_t)16384)
@@ -32,9 +31,8 @@
 #define WAIT_SLICE_MS  1000
 #define OWED_BYTES     64
 
-/* The connection's own failure. */
-static bool
-lost(struct pipe *p, struct err *err)
+bool
+pipe_lost(struct pipe *p, struct err *err)
 {
     p->broken = true;
     return pg_conn_error(err, p->conn, "connection to the target");
@@ -55,6 +53,7 @@ void
 pipe_done(struct pipe *p)
 {
     PQclear(p->rows);
+    buf_done(&p->copy.chunk);
     flight_done(&p->flight);
     *p = (struct pipe){0};
 }
@@ -74,8 +73,9 @@ add_hint(const struct flight_entry *e, struct err *err)
     }
 }
 
-static bool
-answer_failed(struct pipe *p, const struct flight_entry *e, const PGresult *res, struct err *err)
+bool
+pipe_answer_failed(
+    struct pipe *p, const struct flight_entry *e, const PGresult *res, struct err *err)
 {
     char what[400];
     p->broken = true;
@@ -153,8 +153,8 @@ take_commit(struct pipe *p, const struct flight_commit *c)
     }
 }
 
-static bool
-take_answer(struct pipe *p, PGresult *res, struct err *err)
+bool
+pipe_take_answer(struct pipe *p, PGresult *res, struct err *err)
 {
     struct flight_entry *e = flight_head(&p->flight);
     ExecStatusType status = PQresultStatus(res);
@@ -163,7 +163,7 @@ take_answer(struct pipe *p, PGresult *res, struct err *err)
         return true;
     }
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        return answer_failed(p, e, res, err);
+        return pipe_answer_failed(p, e, res, err);
     }
     if ((e->kind == FLIGHT_ROW || e->kind == FLIGHT_BATCH) && !right_count(e, PQcmdTuples(res))) {
         return e->kind == FLIGHT_ROW ? wrong_count(p, e, PQcmdTuples(res), err)
@@ -195,10 +195,10 @@ take_answers(struct pipe *p, struct err *err)
     while (p->flight.len > 0 && !PQisBusy(p->conn)) {
         PGresult *res = PQgetResult(p->conn);
         if (!res) {
-            return lost(p, err);
+            return pipe_lost(p, err);
         }
         bool keep = flight_head(&p->flight)->kind == FLIGHT_QUERY;
-        bool ok = take_answer(p, res, err);
+        bool ok = pipe_take_answer(p, res, err);
         if (keep && ok) {
             PQclear(p->rows);
             p->rows = res;
@@ -226,7 +226,7 @@ look(struct pipe *p, bool unsent, int timeout_ms, struct err *err)
     }
     if (n > 0 && (fd.revents & ~POLLOUT) && !PQconsumeInput(p->conn)) {
         /* What the server said before it went away tells more than the broken connection. */
-        return take_answers(p, err) && lost(p, err);
+        return take_answers(p, err) && pipe_lost(p, err);
     }
     return true;
 }
@@ -240,7 +240,7 @@ turn(struct pipe *p, int timeout_ms, struct err *err)
     }
     int unsent = PQflush(p->conn);
     if (unsent < 0 && PQstatus(p->conn) == CONNECTION_BAD) {
-        return lost(p, err);
+        return pipe_lost(p, err);
     }
     if (unsent == 0) {
         p->unsent = 0;
@@ -256,7 +256,7 @@ empty_output(struct pipe *p, struct err *err)
     do {
         int unsent = PQflush(p->conn);
         if (unsent < 0 && PQstatus(p->conn) == CONNECTION_BAD) {
-            return lost(p, err);
+            return pipe_lost(p, err);
         }
         bool wait = unsent == 1;
         if (!look(p, wait, wait ? WAIT_SLICE_MS : 0, err) || !take_answers(p, err)) {
@@ -274,7 +274,7 @@ ask(struct pipe *p, struct err *err)
         return true;
     }
     if (PQsendFlushRequest(p->conn) != 1) {
-        return lost(p, err);
+        return pipe_lost(p, err);
     }
     p->asked = true;
     p->unsent++;
@@ -319,7 +319,7 @@ pass_over(struct pipe *p, uint32_t *syncs, struct err *err)
 {
     int unsent = PQflush(p->conn);
     if (PQstatus(p->conn) == CONNECTION_BAD) {
-        return lost(p, err);
+        return pipe_lost(p, err);
     }
     if (PQisBusy(p->conn)) {
         struct pollfd fd = {.fd = PQsocket(p->conn), .events = POLLIN};
@@ -327,7 +327,7 @@ pass_over(struct pipe *p, uint32_t *syncs, struct err *err)
         if (poll(&fd, 1, WAIT_SLICE_MS) < 0 && errno != EINTR) {
             return err_sys(err, ERR_RECONNECT, errno, "wait for the target");
         }
-        return !(fd.revents & ~POLLOUT) || PQconsumeInput(p->conn) == 1 || lost(p, err);
+        return !(fd.revents & ~POLLOUT) || PQconsumeInput(p->conn) == 1 || pipe_lost(p, err);
     }
     PGresult *res = PQgetResult(p->conn);
     *syncs -= PQresultStatus(res) == PGRES_PIPELINE_SYNC;
@@ -340,11 +340,11 @@ pipe_recover(struct pipe *p, struct err *err)
 {
     uint32_t syncs = syncs_in_flight(&p->flight);
     if (PQstatus(p->conn) == CONNECTION_BAD) {
-        return lost(p, err);
+        return pipe_lost(p, err);
     }
     if (syncs == 0) {
         if (PQpipelineSync(p->conn) != 1) {
-            return lost(p, err);
+            return pipe_lost(p, err);
         }
         syncs = 1;
     }
@@ -377,7 +377,7 @@ next_entry(struct pipe *p, size_t bytes, struct err *err)
             return NULL;
         }
         if (PQsetnonblocking(p->conn, 0) != 0) {
-            lost(p, err);
+            pipe_lost(p, err);
             return NULL;
         }
     }
@@ -392,13 +392,13 @@ sent(struct pipe *p, int ok, struct err *err)
 {
     size_t bytes = flight_next_bytes(&p->flight);
     if (ok != 1) {
-        return lost(p, err);
+        return pipe_lost(p, err);
     }
     flight_push(&p->flight);
     p->asked = false;
     p->unsent += bytes;
     if (bytes >= BIG_MESSAGE && (PQflush(p->conn) < 0 || PQsetnonblocking(p->conn, 1) != 0)) {
-        return lost(p, err);
+        return pipe_lost(p, err);
     }
     if (p->unsent < p->step) {
         return true;
@@ -462,10 +462,13 @@ send_owed(struct pipe *p, const struct pipe_owed *o, struct err *err)
     return ok;
 }
 
-/* Sends what is owed. */
+/* Ends what is open, sends what is owed. */
 static bool
 settle(struct pipe *p, struct err *err)
 {
+    if (p->copy.open && !pipe_copy_close(p, err)) {
+        return false;
+    }
     if (p->owed_len == 0) {
         return true;
     }
@@ -487,7 +490,7 @@ settle(struct pipe *p, struct err *err)
 bool
 pipe_push(struct pipe *p, struct err *err)
 {
-    return settle(p, err) && push(p, err);
+    return p->copy.open ? pipe_copy_push(p, err) : settle(p, err) && push(p, err);
 }
 
 bool
@@ -499,6 +502,9 @@ pipe_drain(struct pipe *p, struct err *err)
 bool
 pipe_turn(struct pipe *p, int timeout_ms, struct err *err)
 {
+    if (p->copy.open) {
+        return pipe_copy_turn(p, timeout_ms, err);
+    }
     if (!turn(p, timeout_ms, err)) {
         return false;
     }
