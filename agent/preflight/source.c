@@ -11,7 +11,8 @@
 
 /* Schemas that no migration carries. */
 #define NO_SYSTEM(n)                                                                               \
-    " " n ".nspname NOT LIKE 'pg\\_%' AND " n ".nspname NOT IN ('information_schema', 'tidegate')"
+    " " n ".nspname NOT LIKE 'pg\\_%' AND " n                                                      \
+    ".nspname NOT IN ('information_schema', 'tidegate', 'tidegate_ddl')"
 #define NO_MEMBER(class, oid)                                                                      \
     " NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = '" class "'::regclass"               \
                                                                        " AND d.objid = " oid       \
@@ -118,7 +119,9 @@ static const char settings_sql[] =
     " r.rolsuper OR pg_has_role('pg_signal_backend', 'USAGE'),"
     " r.rolsuper OR pg_has_role('pg_read_all_stats', 'USAGE'),"
     " pg_database_size(d.oid),"
-    " (SELECT count(*) FROM pg_largeobject_metadata)"
+    " (SELECT count(*) FROM pg_largeobject_metadata),"
+    " r.rolsuper OR EXISTS (SELECT 1 FROM pg_roles s WHERE s.rolname = 'rds_superuser'"
+    "  AND pg_has_role(s.oid, 'USAGE'))"
     " FROM pg_database d, pg_roles r"
     " WHERE d.datname = current_database() AND r.rolname = CURRENT_USER";
 
@@ -143,6 +146,7 @@ read_settings(PGconn *conn, struct source_facts *f, struct err *err)
     f->sees_sessions = pg_bool(res, 0, 11);
     f->database_bytes = pg_u64(res, 0, 12);
     f->large_objects = pg_i64(res, 0, 13);
+    f->may_catch_ddl = pg_bool(res, 0, 14);
     PQclear(res);
     return true;
 }
