@@ -6,11 +6,15 @@
  * put in, and a message of BIG_MESSAGE bytes or more goes out in libpq's blocking mode, which moves
  * nothing (and also reads while it waits).
  *
+ * A server that waits for its client does nothing, so the time between the last row of a
+ * transaction and its COMMIT, which must wait for the answers, is not spent waiting: the COMMIT is
+ * owed, and the caller goes on collecting rows in memory until there is something to send or
+ * nothing unanswered.
+ *
  * The server answers in blocks of 8 KiB by itself; it is asked to empty its buffer only when we are
  * going to wait and something after the last request is unanswered.
  */
-#include "sinks/postgres/pipe.h"
-
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -18,16 +22,17 @@
 
 #include "agent/base/failpoint.h"
 #include "agent/pg/conn.h"
+#include "sinks/postgres/pipe.intern.h"
 
 #define FLIGHT_ENTRIES 4096
 #define PUSH_STEP      ((size_t)16384)
 #define PUSH_FIRST     ((size_t)512)
 #define BIG_MESSAGE    ((size_t)131072)
 #define WAIT_SLICE_MS  1000
+#define OWED_BYTES     64
 
-/* The connection's own failure. */
-static bool
-lost(struct pipe *p, struct err *err)
+bool
+pipe_lost(struct pipe *p, struct err *err)
 {
     p->broken = true;
     return pg_conn_error(err, p->conn, "connection to the target");
@@ -48,6 +53,7 @@ void
 pipe_done(struct pipe *p)
 {
     PQclear(p->rows);
+    buf_done(&p->copy.chunk);
     flight_done(&p->flight);
     *p = (struct pipe){0};
 }
@@ -71,8 +77,9 @@ add_hint(const struct flight_entry *e, struct err *err)
     }
 }
 
-static bool
-answer_failed(struct pipe *p, const struct flight_entry *e, const PGresult *res, struct err *err)
+bool
+pipe_answer_failed(
+    struct pipe *p, const struct flight_entry *e, const PGresult *res, struct err *err)
 {
     char what[400];
     p->broken = true;
@@ -150,8 +157,8 @@ take_commit(struct pipe *p, const struct flight_commit *c)
     }
 }
 
-static bool
-take_answer(struct pipe *p, PGresult *res, struct err *err)
+bool
+pipe_take_answer(struct pipe *p, PGresult *res, struct err *err)
 {
     struct flight_entry *e = flight_head(&p->flight);
     ExecStatusType status = PQresultStatus(res);
@@ -160,7 +167,7 @@ take_answer(struct pipe *p, PGresult *res, struct err *err)
         return true;
     }
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        return answer_failed(p, e, res, err);
+        return pipe_answer_failed(p, e, res, err);
     }
     if ((e->kind == FLIGHT_ROW || e->kind == FLIGHT_BATCH) && !right_count(e, PQcmdTuples(res))) {
         return e->kind == FLIGHT_ROW ? wrong_count(p, e, PQcmdTuples(res), err)
@@ -192,10 +199,10 @@ take_answers(struct pipe *p, struct err *err)
     while (p->flight.len > 0 && !PQisBusy(p->conn)) {
         PGresult *res = PQgetResult(p->conn);
         if (!res) {
-            return lost(p, err);
+            return pipe_lost(p, err);
         }
         bool keep = flight_head(&p->flight)->kind == FLIGHT_QUERY;
-        bool ok = take_answer(p, res, err);
+        bool ok = pipe_take_answer(p, res, err);
         if (keep && ok) {
             PQclear(p->rows);
             p->rows = res;
@@ -223,13 +230,13 @@ look(struct pipe *p, bool unsent, int timeout_ms, struct err *err)
     }
     if (n > 0 && (fd.revents & ~POLLOUT) && !PQconsumeInput(p->conn)) {
         /* What the server said before it went away tells more than the broken connection. */
-        return take_answers(p, err) && lost(p, err);
+        return take_answers(p, err) && pipe_lost(p, err);
     }
     return true;
 }
 
-bool
-pipe_turn(struct pipe *p, int timeout_ms, struct err *err)
+static bool
+turn(struct pipe *p, int timeout_ms, struct err *err)
 {
     uint32_t before = p->flight.len;
     if (!take_answers(p, err)) {
@@ -237,7 +244,7 @@ pipe_turn(struct pipe *p, int timeout_ms, struct err *err)
     }
     int unsent = PQflush(p->conn);
     if (unsent < 0 && PQstatus(p->conn) == CONNECTION_BAD) {
-        return lost(p, err);
+        return pipe_lost(p, err);
     }
     if (unsent == 0) {
         p->unsent = 0;
@@ -253,7 +260,7 @@ empty_output(struct pipe *p, struct err *err)
     do {
         int unsent = PQflush(p->conn);
         if (unsent < 0 && PQstatus(p->conn) == CONNECTION_BAD) {
-            return lost(p, err);
+            return pipe_lost(p, err);
         }
         bool wait = unsent == 1;
         if (!look(p, wait, wait ? WAIT_SLICE_MS : 0, err) || !take_answers(p, err)) {
@@ -271,27 +278,27 @@ ask(struct pipe *p, struct err *err)
         return true;
     }
     if (PQsendFlushRequest(p->conn) != 1) {
-        return lost(p, err);
+        return pipe_lost(p, err);
     }
     p->asked = true;
     p->unsent++;
     return true;
 }
 
-bool
-pipe_push(struct pipe *p, struct err *err)
+static bool
+push(struct pipe *p, struct err *err)
 {
     return (p->flight.len == 0 || ask(p, err)) && empty_output(p, err);
 }
 
-bool
-pipe_drain(struct pipe *p, struct err *err)
+static bool
+drain(struct pipe *p, struct err *err)
 {
-    if (!pipe_push(p, err)) {
+    if (!push(p, err)) {
         return false;
     }
     while (p->flight.len > 0) {
-        if (!pipe_turn(p, WAIT_SLICE_MS, err)) {
+        if (!turn(p, WAIT_SLICE_MS, err)) {
             return false;
         }
     }
@@ -316,7 +323,7 @@ pass_over(struct pipe *p, uint32_t *syncs, struct err *err)
 {
     int unsent = PQflush(p->conn);
     if (PQstatus(p->conn) == CONNECTION_BAD) {
-        return lost(p, err);
+        return pipe_lost(p, err);
     }
     if (PQisBusy(p->conn)) {
         struct pollfd fd = {.fd = PQsocket(p->conn), .events = POLLIN};
@@ -324,7 +331,7 @@ pass_over(struct pipe *p, uint32_t *syncs, struct err *err)
         if (poll(&fd, 1, WAIT_SLICE_MS) < 0 && errno != EINTR) {
             return err_sys(err, ERR_RECONNECT, errno, "wait for the target");
         }
-        return !(fd.revents & ~POLLOUT) || PQconsumeInput(p->conn) == 1 || lost(p, err);
+        return !(fd.revents & ~POLLOUT) || PQconsumeInput(p->conn) == 1 || pipe_lost(p, err);
     }
     PGresult *res = PQgetResult(p->conn);
     *syncs -= PQresultStatus(res) == PGRES_PIPELINE_SYNC;
@@ -337,11 +344,11 @@ pipe_recover(struct pipe *p, struct err *err)
 {
     uint32_t syncs = syncs_in_flight(&p->flight);
     if (PQstatus(p->conn) == CONNECTION_BAD) {
-        return lost(p, err);
+        return pipe_lost(p, err);
     }
     if (syncs == 0) {
         if (PQpipelineSync(p->conn) != 1) {
-            return lost(p, err);
+            return pipe_lost(p, err);
         }
         syncs = 1;
     }
@@ -354,16 +361,18 @@ pipe_recover(struct pipe *p, struct err *err)
         flight_pop(&p->flight);
     }
     p->broken = p->asked = false;
+    p->owed_len = 0;
     p->unsent = 0;
     return true;
 }
 
-struct flight_entry *
-pipe_next(struct pipe *p, size_t bytes, struct err *err)
+/* The entry for a statement of that size, when there is room for it. */
+static struct flight_entry *
+next_entry(struct pipe *p, size_t bytes, struct err *err)
 {
     struct flight *f = &p->flight;
     while (flight_full(f) || (f->len > 0 && f->bytes + bytes > p->bound)) {
-        if (!ask(p, err) || !pipe_turn(p, WAIT_SLICE_MS, err)) {
+        if (!ask(p, err) || !turn(p, WAIT_SLICE_MS, err)) {
             return NULL;
         }
     }
@@ -372,7 +381,7 @@ pipe_next(struct pipe *p, size_t bytes, struct err *err)
             return NULL;
         }
         if (PQsetnonblocking(p->conn, 0) != 0) {
-            lost(p, err);
+            pipe_lost(p, err);
             return NULL;
         }
     }
@@ -387,13 +396,13 @@ sent(struct pipe *p, int ok, struct err *err)
 {
     size_t bytes = flight_next_bytes(&p->flight);
     if (ok != 1) {
-        return lost(p, err);
+        return pipe_lost(p, err);
     }
     flight_push(&p->flight);
     p->asked = false;
     p->unsent += bytes;
     if (bytes >= BIG_MESSAGE && (PQflush(p->conn) < 0 || PQsetnonblocking(p->conn, 1) != 0)) {
-        return lost(p, err);
+        return pipe_lost(p, err);
     }
     if (p->unsent < p->step) {
         return true;
@@ -402,11 +411,120 @@ sent(struct pipe *p, int ok, struct err *err)
     return empty_output(p, err);
 }
 
-bool
-pipe_execute(struct pipe *p, const struct pipe_statement *s, struct err *err)
+static bool
+execute(struct pipe *p, const struct pipe_statement *s, struct err *err)
 {
     return sent(
         p, PQsendQueryPrepared(p->conn, s->name, s->n, s->values, s->lengths, s->formats, 0), err);
+}
+
+static bool
+put_sync(struct pipe *p, struct err *err)
+{
+    if (!sent(p, PQpipelineSync(p->conn), err)) {
+        return false;
+    }
+    p->asked = true; /* a Sync asks for all answers, too */
+    return true;
+}
+
+struct flight_entry *
+pipe_owe(struct pipe *p, const char *name)
+{
+    assert(p->owed_len < PIPE_OWED);
+    struct pipe_owed *o = &p->owed[p->owed_len++];
+    o->name = name;
+    memset(&o->entry, 0, sizeof o->entry);
+    return &o->entry;
+}
+
+uint32_t
+pipe_commits(const struct pipe *p)
+{
+    uint32_t owed = 0;
+    for (uint32_t i = 0; i < p->owed_len; i++) {
+        owed += p->owed[i].entry.kind == FLIGHT_COMMIT;
+    }
+    return p->flight.commits + owed;
+}
+
+static bool
+send_owed(struct pipe *p, const struct pipe_owed *o, struct err *err)
+{
+    struct flight_entry *e = next_entry(p, OWED_BYTES, err);
+    if (!e) {
+        return false;
+    }
+    size_t bytes = e->bytes;
+    *e = o->entry;
+    e->bytes = bytes;
+    bool ok =
+        o->name ? execute(p, &(struct pipe_statement){.name = o->name}, err) : put_sync(p, err);
+    if (ok && o->entry.kind == FLIGHT_COMMIT) {
+        FAILPOINT("sink.committed");
+    }
+    return ok;
+}
+
+/* Ends what is open, sends what is owed. */
+static bool
+settle(struct pipe *p, struct err *err)
+{
+    if (p->copy.open && !pipe_copy_close(p, err)) {
+        return false;
+    }
+    if (p->owed_len == 0) {
+        return true;
+    }
+    if (p->owed[0].entry.kind == FLIGHT_COMMIT) {
+        if (!drain(p, err)) {
+            return false;
+        }
+        FAILPOINT("sink.commit");
+    }
+    for (uint32_t i = 0; i < p->owed_len; i++) {
+        if (!send_owed(p, &p->owed[i], err)) {
+            return false;
+        }
+    }
+    p->owed_len = 0;
+    return true;
+}
+
+bool
+pipe_push(struct pipe *p, struct err *err)
+{
+    return p->copy.open ? pipe_copy_push(p, err) : settle(p, err) && push(p, err);
+}
+
+bool
+pipe_drain(struct pipe *p, struct err *err)
+{
+    return settle(p, err) && drain(p, err);
+}
+
+bool
+pipe_turn(struct pipe *p, int timeout_ms, struct err *err)
+{
+    if (p->copy.open) {
+        return pipe_copy_turn(p, timeout_ms, err);
+    }
+    if (!turn(p, timeout_ms, err)) {
+        return false;
+    }
+    return p->owed_len == 0 || p->flight.len > 0 || pipe_push(p, err);
+}
+
+struct flight_entry *
+pipe_next(struct pipe *p, size_t bytes, struct err *err)
+{
+    return settle(p, err) ? next_entry(p, bytes, err) : NULL;
+}
+
+bool
+pipe_execute(struct pipe *p, const struct pipe_statement *s, struct err *err)
+{
+    return execute(p, s, err);
 }
 
 bool
@@ -443,9 +561,5 @@ pipe_sync(struct pipe *p, struct err *err)
     }
     e->kind = FLIGHT_SYNC;
     e->label = "answer of the target";
-    if (!sent(p, PQpipelineSync(p->conn), err)) {
-        return false;
-    }
-    p->asked = true; /* a Sync asks for all answers, too */
-    return true;
+    return put_sync(p, err);
 }
