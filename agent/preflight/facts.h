@@ -93,6 +93,7 @@ struct source_facts {
     struct preflight_names unreadable;   /* tables and sequences without SELECT */
     struct preflight_names row_security; /* tables whose policies apply to us */
     struct preflight_names foreign_tables;
+    struct preflight_names references;       /* tables with columns that name objects (regclass) */
     struct preflight_names extensions;       /* but plpgsql */
     struct preflight_names collations;       /* of the system's, used by columns: "de-x-icu" */
     struct preflight_names owners, grantees; /* roles, sorted */

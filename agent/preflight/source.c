@@ -7,6 +7,7 @@
 
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
+#include "agent/pg/references.h"
 #include "agent/preflight/facts.h"
 
 /* Schemas that no migration carries. */
@@ -198,7 +199,8 @@ read_tables(const struct config *config, PGconn *conn, struct arena *a, struct s
     return pg_tables_read(conn, &filter, &f->tables, err) &&
            read_filtered(conn, config, unreadable_sql, a, &f->unreadable, err) &&
            read_filtered(conn, config, row_security_sql, a, &f->row_security, err) &&
-           read_filtered(conn, config, foreign_sql, a, &f->foreign_tables, err);
+           read_filtered(conn, config, foreign_sql, a, &f->foreign_tables, err) &&
+           read_filtered(conn, config, pg_references_sql, a, &f->references, err);
 }
 
 /* --- what the schema needs on the other side ----------------------------------------------------
