@@ -54,35 +54,6 @@ static const struct option_word level_words[] = {
 static const struct option_word format_words[] = {
     {"text", LOG_TEXT}, {"json", LOG_JSON}, {NULL, 0}};
 
-const struct option_section option_sections[] = {
-    {"", "What this migration is called and where it keeps its state."},
-    {"source",
-        "The database that is moved. Its rows are only read; tidegate makes a replication slot "
-        "and a publication there, may set replica identities, and fences it at cutover."},
-    {"tables",
-        "Which tables are moved. A pattern is `schema.table` with `*` (any characters) and "
-        "`?` (one character); without a dot it means a table in schema `public`. A name with "
-        "a dot in it stands in double quotes, as in SQL."},
-    {"schema", "What of the schema is created on the target before the copy."},
-    {"ddl",
-        "Statements that change the schema while the migration runs. `apply` executes them on the "
-        "target at exactly their place in the feed; `stop` holds the sink there until `tidegate "
-        "ddl apply` or `tidegate ddl skip` decides; `ignore` leaves them out, with a line in the "
-        "log. Where rows look different afterwards, ignoring ends in an error about the rows."},
-    {"copy", "The bulk copy of what the tables held when the migration began."},
-    {"spool",
-        "The log on disk that keeps every change of the source from the first moment until all "
-        "sinks have it. The source is confirmed what is safe here, so its own disk does not fill "
-        "while a target is slow or down."},
-    {"sinks[]", "Where the changes go: a list, one entry for each target. Every sink has its own "
-                "position and its own speed."},
-    {"control", "How `tidegate status`, `wait`, `cutover` and scripts reach the running agent."},
-    {"cutover", "The moment when the target takes over."},
-    {"network", "How long silence is borne, and how long a lost connection is tried again."},
-    {"log", "Messages, which go to the standard error output."},
-};
-const size_t option_section_count = sizeof(option_sections) / sizeof(option_sections[0]);
-
 const struct option option_table[] = {
     {.path = "name",
         .type = OPTION_STRING,
@@ -460,6 +431,17 @@ const struct option option_table[] = {
         .doc = "Most dead letters of the sink that may wait. At the next one the sink stops: that "
                "many refusals are no exceptions any more."},
 
+    {.path = "sequences.refresh",
+        .type = OPTION_DURATION,
+        AT(sequences.refresh_us),
+        .def = "10s",
+        RANGE(100 * MS, DAY),
+        .zero = "only at the cutover",
+        .doc = "How often the sequences of the source are looked at while changes stream. On every "
+               "target, those that moved are set to the source's value and ahead by twice of what "
+               "they moved since the look before, so that a source which is lost costs no value "
+               "twice. Nothing is set back until the cutover, which sets the exact values."},
+
     {.path = "control.socket",
         .type = OPTION_PATH,
         AT(control.socket),
@@ -501,6 +483,13 @@ const struct option option_table[] = {
         AT(cutover.verify),
         .def = "true",
         .doc = "Compare both sides before the target is declared ready."},
+    {.path = "cutover.sequence_margin",
+        .type = OPTION_NUMBER,
+        AT(cutover.sequence_margin),
+        .def = "0",
+        RANGE(0, 1000000000),
+        .doc = "Values that every sequence leaves out at the cutover: it goes on so many steps, in "
+               "its own direction and never beyond its end, behind the source's value."},
     {.path = "cutover.timeout",
         .type = OPTION_DURATION,
         AT(cutover.timeout_us),
