@@ -22,7 +22,7 @@ struct string_list {
 enum fence_kind { FENCE_NONE, FENCE_READ_ONLY };
 enum two_phase { TWO_PHASE_AUTO, TWO_PHASE_ON, TWO_PHASE_OFF };
 enum spool_compression { COMPRESSION_NONE, COMPRESSION_PRESSURE, COMPRESSION_ZSTD };
-enum error_policy { ON_ERROR_STOP, ON_ERROR_DEAD_LETTER, ON_ERROR_UPSERT };
+enum error_policy { ON_ERROR_STOP, ON_ERROR_DEAD_LETTER, ON_ERROR_UPSERT, ON_ERROR_STOP_TABLE };
 enum identity_policy { IDENTITY_FULL, IDENTITY_REFUSE };
 
 struct sink_config {

@@ -8,6 +8,7 @@
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
 #include "agent/pipeline/agent.intern.h"
+#include "agent/snapshot/table_again.h"
 
 #define STAGE "agent"
 
@@ -82,6 +83,18 @@ snapshot_options(const struct lane *l, bool defer_firing)
 }
 
 bool
+agent_lane_target(void *lane, struct snapshot_options *out, struct err *err)
+{
+    struct lane *l = lane;
+    bool defer = false;
+    if (l->row.copies && !decide_defer_firing(l, &defer, err)) {
+        return false;
+    }
+    *out = snapshot_options(l, defer);
+    return true;
+}
+
+bool
 agent_lane_snapshot(void *lane, struct snapshot **out, struct err *err)
 {
     struct lane *l = lane;
@@ -136,7 +149,9 @@ agent_finish_targets(void *arg, struct err *err)
         if (strcmp(l->config->type, "postgresql") != 0) {
             continue;
         }
-        if (!agent_lane_snapshot(l, &s, err) || !snapshot_finish(s, err)) {
+        struct snapshot_options o;
+        if (!agent_lane_snapshot(l, &s, err) || !snapshot_finish(s, err) ||
+            !agent_lane_target(l, &o, err) || !table_again_finish(&o, err)) {
             return a->lanes_len == 1 ? false : err_wrap(err, "sink '%s'", l->config->name);
         }
     }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "agent/base/err.h"
+#include "agent/pg/catalog.h"
 #include "agent/pipeline/anchor.h"
 #include "agent/store/store.h"
 #include "config/config.h"
@@ -28,5 +29,15 @@ bool setup_check_source(
  * created after the start: "a.x, b.y" in out ("" when there are none). */
 bool setup_uncarried_tables(const struct config *config, struct store *store, char *out, size_t cap,
     struct err *err) must_use;
+
+/* Tables of the source that a person names as schema.name, or by the name alone in schema public:
+ * *found (x_free) has the indexes in `all` of that one, or of the partitions of one. ERR_CONFIG when
+ * there is none, or when the configuration leaves it out. */
+bool setup_find_tables(const struct config *config, PGconn *source, const char *text,
+    struct pg_tables *all, size_t **found, size_t *n, struct err *err) must_use;
+/* Makes the changes of a table come by the feed from now on: its replica identity, the publication.
+ * Doing it twice does no harm. */
+bool setup_publish_table(const struct config *config, struct store *store, PGconn *source,
+    const struct pg_table *t, bool *identity_changed, struct err *err) must_use;
 
 #endif

@@ -170,14 +170,17 @@ run_dump(const struct snapshot_options *o, int source_version, const char *snaps
         "--no-subscriptions", "--encoding=UTF8", "--exclude-schema=tidegate", snapshot_arg, "-f",
         partial};
     size_t n = sizeof(fixed) / sizeof(fixed[0]);
-    const char **args = x_zalloc((n + l->len + 1) * sizeof(*args));
+    char *table_arg = o->only_table ? x_printf("--table=%s", o->only_table) : NULL;
+    const char **args = x_zalloc((n + l->len + 2) * sizeof(*args));
     memcpy(args, fixed, sizeof(fixed));
     for (size_t i = 0; i < l->len; i++) {
         args[n + i] = l->args[i];
     }
+    args[n + l->len] = table_arg;
     bool ok = pgtools_run(pg_dump, o->source_dsn, args, o->stop, err) &&
               sync_and_rename(o, partial, final, err);
     x_free(args);
+    x_free(table_arg);
     x_free(snapshot_arg);
     x_free(partial);
     x_free(final);
@@ -202,7 +205,7 @@ schema_dump(const struct snapshot_options *o, PGconn *keeper, const char *snapsh
     }
     struct leave_out l = {.len = 0};
     buf_init(&l.oids, 16 << 20);
-    bool ok = log_publications(keeper, err);
+    bool ok = o->only_table || log_publications(keeper, err);
     if (ok && !table_filter_is_all(&o->filter)) {
         ok = leave_out_tables(o, keeper, &l, err) &&
              (l.len == 0 || leave_out_views(keeper, &l, err));
