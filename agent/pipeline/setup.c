@@ -199,6 +199,9 @@ create_publication(
         buf_str(&sql, t->kind == 'r' ? "ONLY " : "");
         sql_qualified(&sql, t->schema, t->name);
     }
+    /* Without it the server refuses updates of tables that are FULL and have such columns. */
+    buf_str(
+        &sql, PQserverVersion(conn) >= 180000 ? " WITH (publish_generated_columns = stored)" : "");
     char what[160];
     snprintf(what, sizeof(what), "create publication '%s'", config->source.publication);
     bool ok = buf_ok(&sql, what, err) && pg_exec(conn, what, buf_cstr(&sql), err);

@@ -59,13 +59,15 @@ struct source_facts {
     bool may_alter_database, may_end_sessions; /* what the fence needs */
     bool sees_sessions;                        /* of other roles */
     uint64_t database_bytes;
-    int64_t large_objects;
+    int64_t large_objects, closed_objects; /* closed: that we may not read */
+    bool reads_object_pages;               /* SELECT on pg_largeobject */
     struct pg_slot slot;
     bool publication_exists;
     struct pg_tables tables;             /* that match the filter; freed by source_facts_done */
     struct preflight_names unreadable;   /* tables and sequences without SELECT */
     struct preflight_names row_security; /* tables whose policies apply to us */
     struct preflight_names foreign_tables;
+    struct preflight_names references;       /* tables with columns that name objects (regclass) */
     struct preflight_names extensions;       /* but plpgsql */
     struct preflight_names collations;       /* of the system's, used by columns: "de-x-icu" */
     struct preflight_names owners, grantees; /* roles, sorted */

@@ -66,7 +66,8 @@ postgres_open(const struct sink_params *p, uint64_t start, struct sink **out, ui
     struct postgres_sink *s = x_zalloc(sizeof *s);
     s->base.ops = &sink_postgresql_ops;
     char *application = x_printf("tidegate sink %s", p->name);
-    struct pg_options options = {.application_name = application, .timeout_us = p->timeout_us};
+    struct pg_options options = {
+        .application_name = application, .bytes = true, .timeout_us = p->timeout_us};
     bool ok = pg_connect(p->dsn, &options, &s->conn, err);
     x_free(application);
     if (!ok || !open_session(s, p, start, resume, err)) {
