@@ -119,12 +119,11 @@ int
 cmd_resync(int argc, char **argv)
 {
     struct resync_args r = {.table = NULL};
-    const struct arg_option options[] = {
-        {.name = "sink",
-            .type = ARG_TEXT,
-            .value = "NAME",
-            .help = "this one alone; every target unless given",
-            .out = &r.sink},
+    const struct arg_option options[] = {{.name = "sink",
+                                             .type = ARG_TEXT,
+                                             .value = "NAME",
+                                             .help = "this one alone; every target unless given",
+                                             .out = &r.sink},
         {.name = "wait",
             .type = ARG_FLAG,
             .help = "return when no table is on its way any more",

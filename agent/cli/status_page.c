@@ -154,8 +154,8 @@ write_tables(struct buf *out, const struct sink_status *k)
         const struct table_status *t = &k->tables[i];
         bool stopped = strcmp(t->state, "stopped") == 0;
         label(out, "");
-        buf_printf(out, "table '%s.%s' %s", t->schema, t->name,
-            stopped ? "IS STOPPED" : "is copied anew");
+        buf_printf(
+            out, "table '%s.%s' %s", t->schema, t->name, stopped ? "IS STOPPED" : "is copied anew");
         if (stopped && t->position != 0) {
             buf_printf(out, " at %s", format_lsn(t->position, at));
         }

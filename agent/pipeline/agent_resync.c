@@ -158,8 +158,8 @@ is_ready(struct agent *a, const char *sink, struct err *err)
         return err_hint(err, "wait for it: `tidegate wait --phase streaming --timeout 1h`");
     }
     if (a->phase > PHASE_STREAMING) {
-        return err_set(err, ERR_CONFIG, "no table is copied anew in phase %s",
-            phase_name(a->phase));
+        return err_set(
+            err, ERR_CONFIG, "no table is copied anew in phase %s", phase_name(a->phase));
     }
     for (size_t i = 0; i < a->lanes_len; i++) {
         const struct lane *l = &a->lanes[i];
@@ -214,8 +214,8 @@ is_under_way(struct store *store, const char *sink, uint32_t oid, bool *is, stru
 }
 
 static bool
-request(struct agent *a, PGconn *source, const struct pg_table *t, const char *sink,
-    struct err *err)
+request(
+    struct agent *a, PGconn *source, const struct pg_table *t, const char *sink, struct err *err)
 {
     struct resync_table table = {
         .oid = t->oid, .schema = t->schema, .name = t->name, .bytes = t->bytes, .create = true};
@@ -247,19 +247,18 @@ agent_resync(struct agent *a, const char *table, const char *sink, size_t *n, st
     struct pg_options o = {
         .application_name = "tidegate resync", .timeout_us = a->config->network.timeout_us};
     PGconn *source = NULL;
-    struct pg_tables all = {0};
-    size_t *found = NULL;
+    struct setup_found found = {.len = 0};
     *n = 0;
     pthread_mutex_lock(&a->lock);
     bool ok = is_ready(a, sink, err);
     pthread_mutex_unlock(&a->lock);
     ok = ok && pg_connect(a->config->source.dsn, &o, &source, err) &&
-         setup_find_tables(a->config, source, table, &all, &found, n, err);
+         setup_find_tables(a->config, source, table, &found, err);
+    *n = found.len;
     for (size_t i = 0; ok && i < *n; i++) {
-        ok = request(a, source, &all.items[found[i]], sink, err);
+        ok = request(a, source, &found.all.items[found.items[i]], sink, err);
     }
-    x_free(found);
-    pg_tables_free(&all);
+    setup_found_done(&found);
     PQfinish(source);
     return ok;
 }

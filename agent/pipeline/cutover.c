@@ -131,8 +131,9 @@ no_stopped_tables(struct cutover *c, struct err *err)
         return true;
     }
     err_set(err, ERR_CONFIG, "tables are out of the stream: %s", list);
-    return err_hint(err, "remove the cause (`tidegate status` says it), `tidegate resync TABLE` for "
-                         "those that are stopped, and wait until they are back");
+    return err_hint(err,
+        "remove the cause (`tidegate status` says it), `tidegate resync TABLE` for "
+        "those that are stopped, and wait until they are back");
 }
 
 /* Rows that wait as dead letters are rows that the target would open without. */
@@ -208,10 +209,8 @@ static bool
 sync_objects(struct cutover *c, bool in_use, struct err *err)
 {
     struct large_object_counts n = {0};
-    const struct cutover_objects o = {.in_use = in_use,
-        .go_on = in_use ? go_on_ahead : go_on_in_time,
-        .arg = c,
-        .total = &n};
+    const struct cutover_objects o = {
+        .in_use = in_use, .go_on = in_use ? go_on_ahead : go_on_in_time, .arg = c, .total = &n};
     if (!c->env.sync_large_objects(c->env.arg, &o, err)) {
         return false;
     }
@@ -294,8 +293,9 @@ step_drain(struct cutover *c, struct err *err)
                                  : "the target holds everything up to the barrier");
             /* One may have stopped on the way; nothing comes behind the barrier. What was prepared
              * and is not finished must be there to be finished. */
-            return no_stopped_tables(c, err) && (c->req.fence != FENCE_READ_ONLY ||
-                   two_phase_at_targets(c->env.config, c->env.store, err));
+            return no_stopped_tables(c, err) &&
+                   (c->req.fence != FENCE_READ_ONLY ||
+                       two_phase_at_targets(c->env.config, c->env.store, err));
         }
         if (now_us(c) > c->deadline_us) {
             char lag[FORMAT_SIZE];

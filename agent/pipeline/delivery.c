@@ -265,10 +265,10 @@ hand_over(struct delivery *d, const struct record *rec, struct err *err)
     follow_transaction(d, rec, &change);
     arena_reset(&d->arena);
     bool meant = false;
-    bool ok = is_meant(d, &change, &meant, err) &&
-              (!meant ||
-                  (look_at_prepared(d, &change, err) && apply_or_park(d, rec, &change, err) &&
-                      settle_prepared(d, &change, err)));
+    bool ok =
+        is_meant(d, &change, &meant, err) &&
+        (!meant || (look_at_prepared(d, &change, err) && apply_or_park(d, rec, &change, err) &&
+                       settle_prepared(d, &change, err)));
     if (ok) {
         tell_border(d);
     }

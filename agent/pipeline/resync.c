@@ -69,9 +69,9 @@ keep_reason(
 
 bool
 resync_stop(struct store *store, const char *sink, const struct key_ring *keys,
-    const struct resync_table *t, uint64_t position, const struct err *why, struct err *err)
+    const struct resync_table *t, const struct err *why, struct err *err)
 {
-    struct resync_row row = {.state = RESYNC_STOPPED, .position = position};
+    struct resync_row row = {.state = RESYNC_STOPPED, .position = t->position};
     struct table_row table;
     fill(t, sink, &row, &table);
     if (!keep_reason(&row, keys, why, err)) {

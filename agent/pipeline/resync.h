@@ -20,6 +20,7 @@
 struct resync_table {
     uint32_t oid; /* on the source */
     const char *schema, *name;
+    uint64_t position;     /* of the transaction at which it stopped; 0: none */
     uint64_t bytes;        /* of a table new to the migration: size on the source, 0: not known */
     bool identity_changed; /* ... and tidegate has set REPLICA IDENTITY FULL for it */
     bool create; /* the copy makes the table on the target when it is missing there; false:
@@ -33,11 +34,10 @@ struct resync_table {
 bool resync_request(struct store *store, const char *sink, const struct resync_table *t,
     const char *reason, struct err *err) must_use;
 
-/* Stops the table at one sink until somebody asks for a copy. `position` is that of the transaction
- * at which it stopped, `why` says the reason (sealed when `keys`, which may be NULL, has a key). */
+/* Stops the table at one sink until somebody asks for a copy. `why` says the reason (sealed when
+ * `keys`, which may be NULL, has a key). */
 bool resync_stop(struct store *store, const char *sink, const struct key_ring *keys,
-    const struct resync_table *t, uint64_t position, const struct err *why,
-    struct err *err) must_use;
+    const struct resync_table *t, const struct err *why, struct err *err) must_use;
 
 /* The row's reason in clear, at most cap bytes. Without the key it says so. */
 void resync_reason(

@@ -150,15 +150,16 @@ was_identity_changed(struct resync_job *j, uint32_t oid, bool *out, struct err *
 }
 
 static bool
-describe(struct resync_job *j, const struct resync_row *row, struct table_again *out,
-    struct err *err)
+describe(
+    struct resync_job *j, const struct resync_row *row, struct table_again *out, struct err *err)
 {
     *out = (struct table_again){.o = j->target,
         .oid = row->oid,
         .schema = row->schema,
         .name = row->name,
         .ours = !row->joins,
-        .create = row->create};
+        .create = row->create,
+        .sync = row->sync};
     return was_identity_changed(j, row->oid, &out->identity_changed, err);
 }
 
@@ -178,13 +179,13 @@ copy(struct resync_job *j, struct resync_row *row, bool *moved, struct err *err)
         !anchor_temporary(j->o.config, SLOTS_FROM + j->o.number, &anchor, err)) {
         return false;
     }
-    uint64_t sync = anchor.slot.consistent_point;
+    uint64_t sync = again.sync = anchor.slot.consistent_point;
+    again.exported = anchor.slot.snapshot;
     log_info(j->stage, "copying '%s.%s' from a snapshot at %s", row->schema, row->name,
         format_lsn(sync, lsn));
     bool ok = move(j, row, RESYNC_COPYING, sync, moved, err);
     FAILPOINT("resync.copying");
-    ok = ok && (!*moved || table_again_copy(&again, anchor.slot.snapshot, sync, release_anchor,
-                               &anchor, &j->rows, err));
+    ok = ok && (!*moved || table_again_copy(&again, release_anchor, &anchor, &j->rows, err));
     anchor_release(&anchor);
     FAILPOINT("resync.filled");
     ok = ok && (!*moved || move(j, row, RESYNC_COPIED, sync, moved, err));
@@ -201,8 +202,7 @@ find_copy(struct resync_job *j, struct resync_row *row, bool *moved, struct err 
     if (row->state != RESYNC_COPYING) {
         return true;
     }
-    return describe(j, row, &again, err) &&
-           table_again_is_done(&again, row->sync, &done, err) &&
+    return describe(j, row, &again, err) && table_again_is_done(&again, &done, err) &&
            (!done || move(j, row, RESYNC_COPIED, row->sync, moved, err));
 }
 
@@ -214,10 +214,10 @@ read_horizon(struct resync_job *j, uint64_t *horizon, struct err *err)
     struct pg_options o = {
         .application_name = "tidegate resync", .timeout_us = j->o.config->network.timeout_us};
     PGconn *conn = NULL;
-    bool ok = (!j->o.two_phase ||
-                  two_phase_wait_for_open(j->o.config, &j->stop, on_waiting, j, err)) &&
-              pg_connect(j->o.config->source.dsn, &o, &conn, err) &&
-              pg_write_mark(conn, "resync", horizon, err);
+    bool ok =
+        (!j->o.two_phase || two_phase_wait_for_open(j->o.config, &j->stop, on_waiting, j, err)) &&
+        pg_connect(j->o.config->source.dsn, &o, &conn, err) &&
+        pg_write_mark(conn, "resync", horizon, err);
     PQfinish(conn);
     return ok;
 }
@@ -321,7 +321,7 @@ stop_table(struct resync_job *j, struct resync_row *row, const struct err *why)
     const struct resync_table t = {.oid = row->oid, .schema = row->schema, .name = row->name};
     log_err(LOG_ERROR, j->stage, why);
     if (!move(j, row, RESYNC_STOPPED, 0, &moved, &err) ||
-        (moved && !resync_stop(j->o.store, j->o.sink, j->o.keys, &t, 0, why, &err))) {
+        (moved && !resync_stop(j->o.store, j->o.sink, j->o.keys, &t, why, &err))) {
         log_err(LOG_ERROR, j->stage, &err);
     }
 }

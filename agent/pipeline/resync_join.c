@@ -25,11 +25,8 @@ static bool
 set_up(struct join *j, const struct resync_join *o, struct err *err)
 {
     *j = (struct join){.o = o};
-    struct resync_view_options view = {.store = o->store,
-        .sink = o->row->sink,
-        .keys = o->keys,
-        .stops = true,
-        .join = o->row};
+    struct resync_view_options view = {
+        .store = o->store, .sink = o->row->sink, .keys = o->keys, .stops = true, .join = o->row};
     j->view = resync_view_new(&view);
     j->name = x_printf("%s resync", o->row->sink);
     j->origin = x_printf("%s" RESYNC_ORIGIN_SUFFIX, o->steps.params.origin);

@@ -5,8 +5,8 @@
  * its own at the target, follows from P on and carries this table alone, each transaction once; it
  * never overtakes the lane. When it is near, the lane stands still between two transactions, at Q,
  * for the moment that the second one needs to get there, too. Both are durable then, so noting that
- * the table is back with sync position Q is the whole of the join: what is killed before that goes on
- * with the second delivery, what is killed behind it with the lane.
+ * the table is back with sync position Q is the whole of the join: what is killed before that goes
+ * on with the second delivery, what is killed behind it with the lane.
  *
  * Locking: one thread.
  */
@@ -17,7 +17,9 @@
 #include "agent/pipeline/delivery.h"
 #include "agent/pipeline/resync_view.h"
 
-#define RESYNC_ORIGIN_SUFFIX "_resync" /* behind the sink's origin: where the join's position is */
+#define RESYNC_ORIGIN_SUFFIX                                                                       \
+    "_resync" /* behind the sink's origin: where the join's position is                            \
+               */
 
 struct resync_join {
     struct delivery_options steps; /* of the lane */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A replay that is under way may hold a letter in its hands. It holds a lock on the target, too, and
- * reads its letters behind it: so the lock is waited for first.
+ * A replay that is under way may hold a letter in its hands. It holds a lock on the target, too,
+ * and reads its letters behind it: so the lock is waited for first.
  */
 #include "agent/pipeline/resync_letters.h"
 
@@ -72,8 +72,8 @@ lock_out_replays(PGconn *conn, const char *origin, const struct stop *stop, stru
 }
 
 static bool
-drop(struct store *store, const struct key_ring *keys, const struct resync_row *row,
-    struct err *err)
+drop(
+    struct store *store, const struct key_ring *keys, const struct resync_row *row, struct err *err)
 {
     struct search s = {.keys = keys, .oid = row->oid};
     buf_init(&s.plain, LETTER_MAX);

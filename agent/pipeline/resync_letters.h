@@ -11,8 +11,8 @@
 #include "agent/base/stop.h"
 #include "agent/pipeline/delivery.h"
 
-/* `steps` are those of the sink. The table is out of the stream, so no further letters come. ERR_CONFIG
- * when a letter is about other tables, too. */
+/* `steps` are those of the sink. The table is out of the stream, so no further letters come.
+ * ERR_CONFIG when a letter is about other tables, too. */
 bool resync_letters_drop(struct store *store, const struct key_ring *keys,
     const struct delivery_options *steps, const struct resync_row *row, const struct stop *stop,
     struct err *err) must_use;

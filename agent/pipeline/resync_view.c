@@ -227,9 +227,8 @@ resync_view_passed(struct resync_view *v, uint64_t at)
 bool
 resync_view_due(const struct resync_view *v)
 {
-    return !v->o.join &&
-           (atomic_load(&v->hold) || atomic_load(&v->held) ||
-               atomic_load(&v->adopted) != store_resyncs_generation(v->o.store));
+    return !v->o.join && (atomic_load(&v->hold) || atomic_load(&v->held) ||
+                             atomic_load(&v->adopted) != store_resyncs_generation(v->o.store));
 }
 
 bool
@@ -380,8 +379,9 @@ static bool
 stop_one(struct resync_view *v, const struct relation *r, const struct change *c,
     const struct err *why, struct err *err)
 {
-    const struct resync_table t = {.oid = r->id, .schema = r->schema, .name = r->name};
-    if (!resync_stop(v->o.store, v->o.sink, v->o.keys, &t, c->position.commit, why, err)) {
+    const struct resync_table t = {
+        .oid = r->id, .schema = r->schema, .name = r->name, .position = c->position.commit};
+    if (!resync_stop(v->o.store, v->o.sink, v->o.keys, &t, why, err)) {
         return false;
     }
     add(&v->out, &v->out_len, (struct item){.oid = r->id});

@@ -400,33 +400,41 @@ no_table(const struct pg_tables *all, const char *text, struct err *err)
     return err_hint(err, "name it as schema.table, in the case in which the source has it");
 }
 
+void
+setup_found_done(struct setup_found *f)
+{
+    pg_tables_free(&f->all);
+    x_free(f->items);
+    *f = (struct setup_found){.len = 0};
+}
+
 bool
 setup_find_tables(const struct config *config, PGconn *source, const char *text,
-    struct pg_tables *all, size_t **found, size_t *n, struct err *err)
+    struct setup_found *out, struct err *err)
 {
     static const struct table_filter everything;
     struct table_filter filter = filter_of(config);
-    struct pg_tables more = {0};
+    struct pg_tables *all = &out->all, more = {0};
     uint32_t root = 0;
-    *n = 0;
+    *out = (struct setup_found){.len = 0};
     if (!pg_tables_read(source, &filter, all, err)) {
         return false;
     }
-    *found = x_zalloc((all->len + 1) * sizeof(**found));
+    out->items = x_zalloc((all->len + 1) * sizeof(*out->items));
     for (size_t i = 0; i < all->len; i++) {
         const struct pg_table *t = &all->items[i];
         if (is_named(t, text) && t->kind == 'r') {
-            (*found)[(*n)++] = i;
+            out->items[out->len++] = i;
         } else if (is_named(t, text)) {
             root = t->oid;
         }
     }
     for (size_t i = 0; root != 0 && i < all->len; i++) {
         if (all->items[i].root == root && all->items[i].kind == 'r') {
-            (*found)[(*n)++] = i;
+            out->items[out->len++] = i;
         }
     }
-    if (*n > 0) {
+    if (out->len > 0) {
         return true;
     }
     if (root != 0) {
@@ -476,8 +484,8 @@ setup_publish_table(const struct config *config, struct store *store, PGconn *so
 {
     char key[48], *noted = NULL;
     if (t->unlogged) {
-        err_set(err, ERR_CONFIG, "'%s.%s' is unlogged: its changes are in no log", t->schema,
-            t->name);
+        err_set(
+            err, ERR_CONFIG, "'%s.%s' is unlogged: its changes are in no log", t->schema, t->name);
         return err_hint(err, "ALTER TABLE ... SET LOGGED on the source, or copy it by hand");
     }
     if (needs_full_identity(config, t) &&

@@ -31,10 +31,16 @@ bool setup_uncarried_tables(const struct config *config, struct store *store, ch
     struct err *err) must_use;
 
 /* Tables of the source that a person names as schema.name, or by the name alone in schema public:
- * *found (x_free) has the indexes in `all` of that one, or of the partitions of one. ERR_CONFIG when
- * there is none, or when the configuration leaves it out. */
+ * that one, or the partitions of one. */
+struct setup_found {
+    struct pg_tables all;
+    size_t *items; /* indexes in `all` */
+    size_t len;
+};
+/* ERR_CONFIG when there is none, or when the configuration leaves it out. */
 bool setup_find_tables(const struct config *config, PGconn *source, const char *text,
-    struct pg_tables *all, size_t **found, size_t *n, struct err *err) must_use;
+    struct setup_found *out, struct err *err) must_use;
+void setup_found_done(struct setup_found *f); /* accepts an all-zero one */
 /* Makes the changes of a table come by the feed from now on: its replica identity, the publication.
  * Doing it twice does no harm. */
 bool setup_publish_table(const struct config *config, struct store *store, PGconn *source,

@@ -52,8 +52,8 @@ struct sink_status {
     uint64_t applied_position, durable_position;
     uint64_t lag_bytes; /* of the log between this sink and what the source has sent */
     double lag_seconds; /* age of the oldest transaction it has not applied; 0 when there is none */
-    uint64_t transactions, rows; /* since the agent started */
-    uint64_t dead_letters;       /* that wait */
+    uint64_t transactions, rows;                    /* since the agent started */
+    uint64_t dead_letters;                          /* that wait */
     struct table_status tables[TABLES_STOPPED_MAX]; /* the first of those out of the stream */
     size_t tables_len;
     uint64_t tables_stopped; /* all of them */

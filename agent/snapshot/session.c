@@ -103,8 +103,8 @@ session_target(const struct snapshot_options *o, const char *role, const char *e
 
 /* Ends those of the application names $1, $2, $3 and waits until they are gone. */
 static bool
-end_sessions(const struct snapshot_options *o, PGconn *target, const char *const *params,
-    struct err *err)
+end_sessions(
+    const struct snapshot_options *o, PGconn *target, const char *const *params, struct err *err)
 {
     for (int64_t waited = 0;; waited += LEFTOVER_TICK_US) {
         PGresult *res = NULL;

@@ -27,9 +27,9 @@
 #include "agent/snapshot/source_hold.h"
 #include "agent/snapshot/table_copy.h"
 
-#define STAGE        "resync"
-#define ROLE         "resync" /* in the application name: not one that a copy of all would end */
-#define MADE         "made "
+#define STAGE           "resync"
+#define ROLE            "resync" /* in the application name: not one that a copy of all would end */
+#define MADE            "made "
 #define EXPORT_SNAPSHOT "SELECT pg_catalog.pg_export_snapshot()"
 
 static void
@@ -92,13 +92,12 @@ find_table(struct again *a, struct err *err)
 }
 
 static bool
-open_source(struct again *a, const char *exported, void (*imported)(void *arg), void *arg,
-    struct err *err)
+open_source(struct again *a, void (*imported)(void *arg), void *arg, struct err *err)
 {
     const struct snapshot_options *o = &a->t->o;
-    if (!session_reader(o, ROLE, "UTF8", exported, &a->source, err) ||
-        !pg_query_value(
-            a->source, "source: export the snapshot", EXPORT_SNAPSHOT, 0, NULL, &a->snapshot, err)) {
+    if (!session_reader(o, ROLE, "UTF8", a->t->exported, &a->source, err) ||
+        !pg_query_value(a->source, "source: export the snapshot", EXPORT_SNAPSHOT, 0, NULL,
+            &a->snapshot, err)) {
         return false;
     }
     imported(arg);
@@ -206,7 +205,8 @@ complete_table(struct again *a, const struct snapshot_options *one, struct schem
     enum post_stage last, struct err *err)
 {
     struct pg_tables only = {.items = (struct pg_table *)(uintptr_t)a->table, .len = 1};
-    const struct pending_input in = {.o = one, .schema = schema, .tables = &only, .done = &a->ledger};
+    const struct pending_input in = {
+        .o = one, .schema = schema, .tables = &only, .done = &a->ledger};
     struct post post = {0};
     struct reporter report = {.line = log_line};
     struct create c = {.target = a->target, .migration = one->name, .stop = one->stop};
@@ -252,14 +252,14 @@ prepare_table(struct again *a, struct schema *schema, struct err *err)
 /* --- the copy ------------------------------------------------------------------------------- */
 
 static bool
-fill(struct again *a, uint64_t sync, uint64_t *rows, struct err *err)
+fill(struct again *a, uint64_t *rows, struct err *err)
 {
     const struct snapshot_options *o = &a->t->o;
     struct copier c = {.source = a->source,
         .target = a->target,
         .replica = a->replica,
         .migration = o->name,
-        .sync = sync,
+        .sync = a->t->sync,
         .stop = o->stop};
     struct table_copy copy = {
         .table = a->table, .ours = a->t->ours || a->made || ledger_touched(&a->ledger, a->t->oid)};
@@ -298,15 +298,14 @@ analyze(struct again *a, struct err *err)
 }
 
 bool
-table_again_copy(const struct table_again *t, const char *exported, uint64_t sync,
-    void (*imported)(void *arg), void *arg, uint64_t *rows, struct err *err)
+table_again_copy(const struct table_again *t, void (*imported)(void *arg), void *arg,
+    uint64_t *rows, struct err *err)
 {
     struct again a = {.t = t};
     struct schema schema = {0};
     char file[96];
-    bool ok = open_target(&a, "UTF8", err) && open_source(&a, exported, imported, arg, err) &&
-              choose_encoding(&a, err) && prepare_table(&a, &schema, err) &&
-              fill(&a, sync, rows, err);
+    bool ok = open_target(&a, "UTF8", err) && open_source(&a, imported, arg, err) &&
+              choose_encoding(&a, err) && prepare_table(&a, &schema, err) && fill(&a, rows, err);
     if (ok && a.made) {
         struct snapshot_options one = of_table(&t->o, t->oid, a.quoted, file);
         ok = complete_table(&a, &one, &schema, POST_LATE, err) && reset_identity(&a, err);
@@ -318,12 +317,12 @@ table_again_copy(const struct table_again *t, const char *exported, uint64_t syn
 }
 
 bool
-table_again_is_done(const struct table_again *t, uint64_t sync, bool *done, struct err *err)
+table_again_is_done(const struct table_again *t, bool *done, struct err *err)
 {
     struct again a = {.t = t};
     char item[LEDGER_ITEM_SIZE];
     bool ok = open_target(&a, NULL, err);
-    *done = ok && ledger_has(&a.ledger, ledger_copied_item(t->oid, sync, item));
+    *done = ok && ledger_has(&a.ledger, ledger_copied_item(t->oid, t->sync, item));
     snprintf(item, sizeof(item), MADE "%u", t->oid);
     /* Of one that was made its indexes may be missing: again, then. */
     *done = *done && !ledger_has(&a.ledger, item);
@@ -339,8 +338,7 @@ finish_one(struct again *a, uint32_t oid, struct err *err)
     char file[96];
     struct table_again t = {.o = a->t->o, .oid = oid};
     struct schema schema = {0};
-    struct again one = {
-        .t = &t, .source = a->source, .target = a->target, .ledger = a->ledger};
+    struct again one = {.t = &t, .source = a->source, .target = a->target, .ledger = a->ledger};
     bool ok = find_table(&one, err);
     struct snapshot_options o = of_table(&t.o, oid, one.quoted, file);
     ok = ok && schema_load(&o, PQserverVersion(a->source), &schema, err) &&

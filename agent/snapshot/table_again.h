@@ -22,15 +22,16 @@ struct table_again {
     bool ours;   /* rows that the target has may go */
     bool create; /* the target's table may be made */
     bool identity_changed;
+    const char *exported; /* of table_again_copy: a snapshot that was exported on the source */
+    uint64_t sync;        /* its consistent point, or that of the copy that is looked for */
 };
 
-/* `exported` names a snapshot of the source whose consistent point is `sync`; once it was imported,
- * imported(arg) is called. ERR_RETRY and ERR_RECONNECT: call again with a new snapshot. */
-bool table_again_copy(const struct table_again *t, const char *exported, uint64_t sync,
-    void (*imported)(void *arg), void *arg, uint64_t *rows, struct err *err) must_use;
+/* Once the snapshot was imported, imported(arg) is called. ERR_RETRY and ERR_RECONNECT: call again
+ * with a new snapshot. */
+bool table_again_copy(const struct table_again *t, void (*imported)(void *arg), void *arg,
+    uint64_t *rows, struct err *err) must_use;
 /* Whether a copy with that sync position is complete on the target. */
-bool table_again_is_done(
-    const struct table_again *t, uint64_t sync, bool *done, struct err *err) must_use;
+bool table_again_is_done(const struct table_again *t, bool *done, struct err *err) must_use;
 
 /* At the cutover: what was left for it of the tables that were made here. */
 bool table_again_finish(const struct snapshot_options *o, struct err *err) must_use;
