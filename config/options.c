@@ -46,7 +46,8 @@ static const struct option_word two_phase_words[] = {
 static const struct option_word compression_words[] = {{"none", COMPRESSION_NONE},
     {"pressure", COMPRESSION_PRESSURE}, {"zstd", COMPRESSION_ZSTD}, {NULL, 0}};
 static const struct option_word error_words[] = {{"stop", ON_ERROR_STOP},
-    {"dead_letter", ON_ERROR_DEAD_LETTER}, {"upsert", ON_ERROR_UPSERT}, {NULL, 0}};
+    {"dead_letter", ON_ERROR_DEAD_LETTER}, {"upsert", ON_ERROR_UPSERT},
+    {"stop_table", ON_ERROR_STOP_TABLE}, {NULL, 0}};
 static const struct option_word role_words[] = {{"off", ROLES_OFF},
     {"without_passwords", ROLES_WITHOUT_PASSWORDS}, {"with_passwords", ROLES_WITH_PASSWORDS},
     {NULL, 0}};
@@ -452,7 +453,9 @@ const struct option option_table[] = {
                "`dead_letter` puts it aside and goes on (`tidegate dead-letters` lists, applies "
                "or drops what lies there), `upsert` turns an insert of a row that is there into "
                "an update, an update of a row that is missing into an insert, takes a delete of "
-               "a missing row for done, and stops at everything else."},
+               "a missing row for done, and stops at everything else. `stop_table` stops the table "
+               "alone: its changes are left out from there on, all others go on, and `tidegate "
+               "resync TABLE` copies it anew when the cause is gone."},
     {.path = "sinks[].dead_letter_limit",
         .type = OPTION_NUMBER,
         AT_SINK(dead_letter_limit),

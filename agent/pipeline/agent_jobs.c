@@ -154,6 +154,7 @@ agent_join_jobs(struct agent *a)
     a->cutover = NULL;
     pthread_mutex_unlock(&a->lock);
     cutover_free(cutover);
+    agent_resync_join(a);
     agent_take_snapshots(a);
     for (size_t i = 0; i < a->lanes_len; i++) {
         deliver_join(a->lanes[i].deliver);

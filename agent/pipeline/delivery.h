@@ -19,6 +19,7 @@
 #include "agent/base/err.h"
 #include "agent/pipeline/ddl.h"
 #include "agent/pipeline/park.h"
+#include "agent/pipeline/resync_view.h"
 #include "agent/pipeline/table_sync.h"
 #include "agent/spool/spool.h"
 #include "decoders/decoder.h"
@@ -37,6 +38,7 @@ struct delivery_options {
     const struct clock *clock;
     struct park_options letters; /* store NULL: there are none, and a refusal ends it */
     struct ddl_options ddl;
+    struct resync_view *resync; /* borrowed; NULL: no table ever leaves the stream alone */
 };
 
 /* What the caller does after a step that went well. */
@@ -91,6 +93,10 @@ bool delivery_decided(struct delivery *d);
 /* As ddl_gate_news and ddl_gate_counts. */
 const char *delivery_ddl_news(struct delivery *d);
 void delivery_ddl_counts(const struct delivery *d, struct ddl_counts *out);
+/* Position of the last place between two transactions; *inside: one has begun behind it. */
+uint64_t delivery_border(const struct delivery *d, bool *inside);
+/* As resync_view_stopped. */
+const char *delivery_stopped(const struct delivery *d, uint64_t *n);
 /* Of the open session, for poll(2); -1: none. */
 int delivery_sink_fd(const struct delivery *d);
 int delivery_spool_fd(const struct delivery *d);

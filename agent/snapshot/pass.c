@@ -65,44 +65,6 @@ log_line(const char *line, void *arg)
 
 /* --- tables --------------------------------------------------------------------------------- */
 
-static int
-by_oid(const void *a, const void *b)
-{
-    const struct table_row *x = a, *y = b;
-    return x->oid < y->oid ? -1 : x->oid > y->oid;
-}
-
-bool
-pass_read_rows(
-    struct snapshot *s, const struct ledger *l, struct table_row **rows, size_t *n, struct err *err)
-{
-    if (!store_sink_tables(s->o.store, s->o.sink, rows, n, err)) {
-        return false;
-    }
-    qsort(*rows, *n, sizeof(**rows), by_oid);
-    for (size_t i = 0; i < *n; i++) {
-        struct table_row *row = &(*rows)[i];
-        uint64_t sync;
-        if ((row->state == TABLE_PENDING || row->state == TABLE_COPYING) &&
-            ledger_copied(l, row->oid, &sync)) {
-            row->state = TABLE_COPIED;
-            row->sync = sync;
-            if (!store_sink_tables_put(s->o.store, s->o.sink, row, 1, err)) {
-                x_free(*rows);
-                *rows = NULL;
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-bool
-pass_is_unfinished(const struct table_row *row)
-{
-    return row->state == TABLE_PENDING || row->state == TABLE_COPYING;
-}
-
 static bool
 read_tables(struct pass *p, struct err *err)
 {
