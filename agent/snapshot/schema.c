@@ -151,7 +151,7 @@ run_dump(const struct snapshot_options *o, int source_version, const char *snaps
     char *partial = path_in(o, "dump.partial"), *final = path_in(o, "dump");
     char *snapshot_arg = x_printf("--snapshot=%s", snapshot);
     const char *fixed[] = {"-w", "--format=custom", "--schema-only", "--encoding=UTF8",
-        "--exclude-schema=tidegate", snapshot_arg, "-f", partial,
+        "--exclude-schema=tidegate", "--exclude-schema=tidegate_ddl", snapshot_arg, "-f", partial,
         /* A subscription holds a password: unless it is wanted, it does not get into the file. */
         o->subscriptions ? "--encoding=UTF8" : "--no-subscriptions"};
     size_t n = sizeof(fixed) / sizeof(fixed[0]);
