@@ -23,7 +23,7 @@
 #define DDL_ROW(key, class, text)                                                                  \
     {                                                                                              \
         .path = "ddl." key, .type = OPTION_WORD, AT(ddl.policy[class]), .def = "default",          \
-        .words = ddl_class_words, .doc = text                                                      \
+        .words = ddl_class_words, .doc = (text)                                                    \
     }
 #define RANGE(low, high) .min = (low), .max = (high)
 

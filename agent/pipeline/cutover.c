@@ -178,10 +178,10 @@ static void
 tell_objects(struct cutover *c, const struct large_object_counts *n)
 {
     char bytes[FORMAT_SIZE];
+    uint64_t altered = n->changed + n->described;
     detail(c, "%llu compared, %llu new, %llu changed, %llu removed, %s carried",
         (unsigned long long)n->compared, (unsigned long long)n->created,
-        (unsigned long long)(n->changed + n->described), (unsigned long long)n->removed,
-        format_bytes(n->bytes, bytes));
+        (unsigned long long)altered, (unsigned long long)n->removed, format_bytes(n->bytes, bytes));
 }
 
 static bool

@@ -30,6 +30,7 @@
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
 #include "agent/snapshot/database.h"
+#include "agent/snapshot/identities.h"
 #include "agent/snapshot/large_objects.h"
 #include "agent/snapshot/matviews.h"
 #include "agent/snapshot/pending.h"
@@ -433,49 +434,6 @@ late_entries(struct pass *p, struct err *err)
     return ok;
 }
 
-/* NOTHING stays NOTHING; every other identity that had to be changed was a default one without key.
- */
-static bool
-identity_before(struct pass *p, uint32_t oid, const char **word, struct err *err)
-{
-    char key[48], *letter = NULL;
-    snprintf(key, sizeof(key), STORE_IDENTITY_BEFORE "%u", oid);
-    if (!store_get(p->s->o.store, key, &letter, err)) {
-        return false;
-    }
-    *word = letter && letter[0] == 'n' ? "NOTHING" : "DEFAULT";
-    x_free(letter);
-    return true;
-}
-
-/* The source has REPLICA IDENTITY FULL for the time of the migration only. */
-static bool
-reset_identities(struct pass *p, struct err *err)
-{
-    for (size_t i = 0; i < p->run.tables_len; i++) {
-        const struct table_row *row = &p->run.tables[i].row;
-        if (!row->identity_changed) {
-            continue;
-        }
-        const char *before;
-        if (!identity_before(p, row->oid, &before, err)) {
-            return false;
-        }
-        struct buf sql;
-        buf_init(&sql, 4096);
-        buf_str(&sql, "ALTER TABLE ");
-        sql_qualified(&sql, row->schema, row->name);
-        buf_printf(&sql, " REPLICA IDENTITY %s", before);
-        bool ok = pg_exec_long(
-            p->target, "target: reset a replica identity", buf_cstr(&sql), p->s->o.stop, err);
-        buf_done(&sql);
-        if (!ok) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool
 carry_rest(struct pass *p, struct err *err)
 {
@@ -495,7 +453,7 @@ carry_rest(struct pass *p, struct err *err)
         }
     }
     PQfinish(source);
-    return ok && (!s->o.copy_schema || reset_identities(p, err));
+    return ok && (!s->o.copy_schema || identities_reset(&p->run, p->target, err));
 }
 
 static bool
