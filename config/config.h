@@ -81,7 +81,7 @@ struct config {
         enum fence_kind fence;
         bool verify;
         int64_t timeout_us;
-        uint32_t sequence_margin;    /* steps */
+        uint32_t sequence_margin;  /* steps */
         struct string_list exempt; /* application names or roles that the fence leaves alone */
     } cutover;
     struct {

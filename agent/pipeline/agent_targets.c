@@ -153,7 +153,8 @@ add_counts(struct large_object_counts *to, const struct large_object_counts *n)
     to->bytes += n->bytes;
 }
 
-/* A call behind the fence builds on the one before it; one that stands alone compares everything. */
+/* A call behind the fence builds on the one before it; one that stands alone compares everything.
+ */
 bool
 agent_sync_large_objects(void *arg, const struct cutover_objects *o, struct err *err)
 {

@@ -145,15 +145,16 @@ judge_large_objects(const struct source_facts *s, struct preflight_report *r)
             "role '%s' may not read %" PRId64 " of %" PRId64 " large objects", user,
             s->closed_objects, s->large_objects);
         preflight_todo(r,
-            "GRANT SELECT ON LARGE OBJECT ... TO \"%s\", or make it a member of their owners", user);
+            "GRANT SELECT ON LARGE OBJECT ... TO \"%s\", or make it a member of their owners",
+            user);
     } else if (s->large_objects > 0 && !s->reads_object_pages) {
         preflight_add(r, WHERE, "large-objects", PREFLIGHT_WARNING,
             "%" PRId64 " large object%s copied; later changes of them are brought over at the "
             "cutover, which reads all of them behind the fence, because role '%s' may not read "
             "pg_largeobject",
             s->large_objects, s->large_objects == 1 ? " is" : "s are", user);
-        preflight_todo(r,
-            "GRANT pg_read_all_data TO \"%s\": then only what was written since is read", user);
+        preflight_todo(
+            r, "GRANT pg_read_all_data TO \"%s\": then only what was written since is read", user);
     } else if (s->large_objects > 0 && s->common.server.version < 160000) {
         preflight_add(r, WHERE, "large-objects", PREFLIGHT_WARNING,
             "%" PRId64 " large object%s copied, and later changes of them are brought over at the "

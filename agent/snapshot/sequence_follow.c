@@ -12,7 +12,7 @@
 #include "agent/pg/query.h"
 #include "agent/snapshot/sequences.h"
 
-#define SQL_MAX (64U << 20)
+#define SQL_MAX     (64U << 20)
 /* What the server itself may lose of a sequence in a crash. */
 #define AHEAD_LEAST 32
 
@@ -35,7 +35,8 @@ static const char look_sql[] =
 bool
 sequence_follow_look(PGconn *source, const struct stop *stop, PGresult **out, struct err *err)
 {
-    return pg_query_long(source, "source: look at the sequences", look_sql, 0, NULL, stop, out, err);
+    return pg_query_long(
+        source, "source: look at the sequences", look_sql, 0, NULL, stop, out, err);
 }
 
 /* Positive: in the direction of the sequence. In steps, no more than can be counted. */
@@ -46,8 +47,8 @@ moved_on(const struct sequence_state *a, const struct sequence_state *b, uint64_
     if (b->increment == 0 || (up ? b->last < a->last : b->last > a->last)) {
         return false;
     }
-    uint64_t way = up ? (uint64_t)b->last - (uint64_t)a->last
-                      : (uint64_t)a->last - (uint64_t)b->last;
+    uint64_t way =
+        up ? (uint64_t)b->last - (uint64_t)a->last : (uint64_t)a->last - (uint64_t)b->last;
     *steps = way / (up ? (uint64_t)b->increment : 0 - (uint64_t)b->increment);
     return true;
 }

@@ -188,10 +188,8 @@ snapshot_large_objects(struct snapshot *s, struct snapshot_objects *o,
               session_target(&s->o, SESSION_SNAPSHOT, NULL, &target, NULL, err) &&
               any_objects(source, target, &any, err);
     if (ok && any) {
-        const struct copier c = {.source = source,
-            .target = target,
-            .migration = s->o.name,
-            .stop = s->o.stop};
+        const struct copier c = {
+            .source = source, .target = target, .migration = s->o.name, .stop = s->o.stop};
         const struct large_object_sync sync = {.c = &c,
             .owner = s->o.owner,
             .grants = s->o.grants,
