@@ -24,6 +24,23 @@ enum two_phase { TWO_PHASE_AUTO, TWO_PHASE_ON, TWO_PHASE_OFF };
 enum spool_compression { COMPRESSION_NONE, COMPRESSION_PRESSURE, COMPRESSION_ZSTD };
 enum error_policy { ON_ERROR_STOP, ON_ERROR_DEAD_LETTER, ON_ERROR_UPSERT };
 enum identity_policy { IDENTITY_FULL, IDENTITY_REFUSE };
+enum ddl_policy { DDL_POLICY_DEFAULT, DDL_POLICY_APPLY, DDL_POLICY_STOP, DDL_POLICY_IGNORE };
+enum ddl_class {
+    DDL_TABLES,
+    DDL_INDEXES,
+    DDL_TYPES,
+    DDL_ROUTINES,
+    DDL_GRANTS,
+    DDL_DROPS,
+    DDL_OTHER,
+    DDL_CLASSES
+};
+
+struct ddl_config {
+    bool capture;
+    enum ddl_policy by_default;
+    enum ddl_policy policy[DDL_CLASSES];
+};
 
 struct sink_config {
     char *name;
@@ -56,6 +73,7 @@ struct config {
     struct {
         bool copy, owner, grants;
     } schema;
+    struct ddl_config ddl;
     struct {
         uint32_t jobs, index_jobs;
         uint64_t split_above;

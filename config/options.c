@@ -10,16 +10,21 @@
 #include "agent/base/log.h"
 #include "config/config.h"
 
-#define KIB              UINT64_C(1024)
-#define MIB              (1024 * KIB)
-#define GIB              (1024 * MIB)
-#define TIB              (1024 * GIB)
-#define MS               UINT64_C(1000)
-#define SEC              (1000 * MS)
-#define DAY              (86400 * SEC)
+#define KIB            UINT64_C(1024)
+#define MIB            (1024 * KIB)
+#define GIB            (1024 * MIB)
+#define TIB            (1024 * GIB)
+#define MS             UINT64_C(1000)
+#define SEC            (1000 * MS)
+#define DAY            (86400 * SEC)
 
-#define AT(field)        .offset = offsetof(struct config, field), .since = "0.1.0"
-#define AT_SINK(field)   .offset = offsetof(struct sink_config, field), .since = "0.1.0"
+#define AT(field)      .offset = offsetof(struct config, field), .since = "0.1.0"
+#define AT_SINK(field) .offset = offsetof(struct sink_config, field), .since = "0.1.0"
+#define DDL_ROW(key, class, text)                                                                  \
+    {                                                                                              \
+        .path = "ddl." key, .type = OPTION_WORD, AT(ddl.policy[class]), .def = "default",          \
+        .words = ddl_class_words, .doc = text                                                      \
+    }
 #define RANGE(low, high) .min = (low), .max = (high)
 
 #define NAME_PATTERN     "[a-z0-9_-]{1,40}"
@@ -31,6 +36,11 @@
 
 static const struct option_word identity_words[] = {
     {"full", IDENTITY_FULL}, {"refuse", IDENTITY_REFUSE}, {NULL, 0}};
+static const struct option_word ddl_words[] = {{"apply", DDL_POLICY_APPLY},
+    {"stop", DDL_POLICY_STOP}, {"ignore", DDL_POLICY_IGNORE}, {NULL, 0}};
+static const struct option_word ddl_class_words[] = {{"default", DDL_POLICY_DEFAULT},
+    {"apply", DDL_POLICY_APPLY}, {"stop", DDL_POLICY_STOP}, {"ignore", DDL_POLICY_IGNORE},
+    {NULL, 0}};
 static const struct option_word two_phase_words[] = {
     {"auto", TWO_PHASE_AUTO}, {"on", TWO_PHASE_ON}, {"off", TWO_PHASE_OFF}, {NULL, 0}};
 static const struct option_word compression_words[] = {{"none", COMPRESSION_NONE},
@@ -54,6 +64,11 @@ const struct option_section option_sections[] = {
         "`?` (one character); without a dot it means a table in schema `public`. A name with "
         "a dot in it stands in double quotes, as in SQL."},
     {"schema", "What of the schema is created on the target before the copy."},
+    {"ddl",
+        "Statements that change the schema while the migration runs. `apply` executes them on the "
+        "target at exactly their place in the feed; `stop` holds the sink there until `tidegate "
+        "ddl apply` or `tidegate ddl skip` decides; `ignore` leaves them out, with a line in the "
+        "log. Where rows look different afterwards, ignoring ends in an error about the rows."},
     {"copy", "The bulk copy of what the tables held when the migration began."},
     {"spool",
         "The log on disk that keeps every change of the source from the first moment until all "
@@ -195,6 +210,33 @@ const struct option option_table[] = {
         AT(schema.grants),
         .def = "true",
         .doc = "Carry privileges (GRANT) over. The roles must exist on the target."},
+
+    {.path = "ddl.capture",
+        .type = OPTION_BOOL,
+        AT(ddl.capture),
+        .def = "true",
+        .doc = "Install event triggers on the source that write each statement into its log, and "
+               "bring new tables into the feed. Needs the right to create event triggers there; "
+               "without it, or with `false`, a change of a table is noticed when its next row "
+               "comes."},
+    {.path = "ddl.default",
+        .type = OPTION_WORD,
+        AT(ddl.by_default),
+        .def = "apply",
+        .words = ddl_words,
+        .doc = "What is done about statements of classes that are not given below."},
+    DDL_ROW("tables", DDL_TABLES,
+        "Tables, columns, constraints, partitions, sequences and schemas: created and altered."),
+    DDL_ROW("indexes", DDL_INDEXES, "Indexes and extended statistics: created and altered."),
+    DDL_ROW("types", DDL_TYPES,
+        "Types, domains, collations, casts, operators and text search: created and altered."),
+    DDL_ROW("routines", DDL_ROUTINES,
+        "Functions, procedures, aggregates, triggers, rules and views: created and altered."),
+    DDL_ROW("grants", DDL_GRANTS,
+        "GRANT, REVOKE, default privileges, policies of row-level security, security labels."),
+    DDL_ROW("drops", DDL_DROPS, "Everything that begins with DROP."),
+    DDL_ROW(
+        "other", DDL_OTHER, "What is in no other class: comments, extensions, foreign servers."),
 
     {.path = "copy.jobs",
         .type = OPTION_NUMBER,

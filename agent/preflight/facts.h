@@ -57,6 +57,7 @@ struct source_facts {
     int64_t sender_timeout_ms;
     bool may_publish;                          /* CREATE on the database */
     bool may_alter_database, may_end_sessions; /* what the fence needs */
+    bool may_catch_ddl;                        /* event triggers can be created */
     bool sees_sessions;                        /* of other roles */
     uint64_t database_bytes;
     int64_t large_objects, closed_objects; /* closed: that we may not read */

@@ -167,8 +167,8 @@ run_dump(const struct snapshot_options *o, int source_version, const char *snaps
     char *partial = path_in(o, "dump.partial"), *final = path_in(o, "dump");
     char *snapshot_arg = x_printf("--snapshot=%s", snapshot);
     const char *fixed[] = {"-w", "--format=custom", "--schema-only", "--no-publications",
-        "--no-subscriptions", "--encoding=UTF8", "--exclude-schema=tidegate", snapshot_arg, "-f",
-        partial};
+        "--no-subscriptions", "--encoding=UTF8", "--exclude-schema=tidegate",
+        "--exclude-schema=tidegate_ddl", snapshot_arg, "-f", partial};
     size_t n = sizeof(fixed) / sizeof(fixed[0]);
     const char **args = x_zalloc((n + l->len + 1) * sizeof(*args));
     memcpy(args, fixed, sizeof(fixed));

@@ -59,6 +59,7 @@ healthy_config(struct preflight_fixture *f)
     f->config.source.publication = keep_text(f, "tidegate_shop");
     f->config.tables.without_identity = IDENTITY_FULL;
     f->config.schema.copy = f->config.schema.owner = f->config.schema.grants = true;
+    f->config.ddl.capture = true;
     f->config.copy.jobs = 4;
     f->config.copy.index_jobs = 2;
     f->config.spool.path = keep_text(f, "/spool");
@@ -78,6 +79,7 @@ healthy_source(struct preflight_fixture *f)
     s->slot_wal_keep_mb = -1;
     s->sender_timeout_ms = 60000;
     s->may_publish = s->may_alter_database = s->may_end_sessions = s->sees_sessions = true;
+    s->may_catch_ddl = true;
     s->database_bytes = (uint64_t)10 << 30;
     f->tables[0] = (struct pg_table){.oid = 1,
         .schema = "public",
