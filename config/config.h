@@ -23,6 +23,8 @@ enum fence_kind { FENCE_NONE, FENCE_READ_ONLY };
 enum two_phase { TWO_PHASE_AUTO, TWO_PHASE_ON, TWO_PHASE_OFF };
 enum spool_compression { COMPRESSION_NONE, COMPRESSION_PRESSURE, COMPRESSION_ZSTD };
 enum error_policy { ON_ERROR_STOP, ON_ERROR_DEAD_LETTER, ON_ERROR_UPSERT };
+enum role_policy { ROLES_OFF, ROLES_WITHOUT_PASSWORDS, ROLES_WITH_PASSWORDS };
+enum subscription_policy { SUBSCRIPTIONS_REPORT, SUBSCRIPTIONS_DISABLED };
 enum identity_policy { IDENTITY_FULL, IDENTITY_REFUSE };
 enum ddl_policy { DDL_POLICY_DEFAULT, DDL_POLICY_APPLY, DDL_POLICY_STOP, DDL_POLICY_IGNORE };
 enum ddl_class {
@@ -71,7 +73,9 @@ struct config {
         enum identity_policy without_identity;
     } tables;
     struct {
-        bool copy, owner, grants;
+        bool copy, owner, grants, database;
+        enum role_policy roles;
+        enum subscription_policy subscriptions;
     } schema;
     struct ddl_config ddl;
     struct {

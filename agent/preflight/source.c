@@ -372,7 +372,8 @@ read_all(const struct config *config, PGconn *conn, struct arena *a, struct sour
            read_sessions(
                conn, "look for open transactions", transactions_sql, a, &f->transactions, err) &&
            read_sessions(
-               conn, "look for prepared transactions", prepared_sql, a, &f->prepared, err);
+               conn, "look for prepared transactions", prepared_sql, a, &f->prepared, err) &&
+           preflight_gather_source_globals(conn, a, &f->globals, err);
 }
 
 bool

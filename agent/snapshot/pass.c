@@ -29,9 +29,11 @@
 #include "agent/base/thread.h"
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
+#include "agent/snapshot/database.h"
 #include "agent/snapshot/large_objects.h"
 #include "agent/snapshot/matviews.h"
 #include "agent/snapshot/pending.h"
+#include "agent/snapshot/roles.h"
 #include "agent/snapshot/run.h"
 #include "agent/snapshot/schema.h"
 #include "agent/snapshot/sequences.h"
@@ -250,6 +252,8 @@ make_schema(struct pass *p, struct err *err)
     bool ok = (begun || note_schema_position(p, err)) &&
               schema_dump(&s->o, p->keeper, p->run.snapshot, begun, err) &&
               schema_load(&s->o, PQserverVersion(p->keeper), &s->schema, err) &&
+              (!s->o.roles || roles_carry(p->keeper, p->target, s->o.name, s->o.passwords, err)) &&
+              (!s->o.database || database_carry(p->keeper, p->target, s->o.name, err)) &&
               create_init(&c, err) && create_before_data(&c, &s->schema.before, &p->ledger, err);
     create_done(&c);
     return ok;

@@ -96,6 +96,7 @@ healthy_source(struct preflight_fixture *f)
     s->extensions = NAMES("hstore", "pg_trgm");
     s->owners = NAMES("mover");
     s->objects = NAMES("public.lines", "public.orders");
+    s->globals.collation = (struct collation_facts){"libc", "2.36"};
 }
 
 static inline void
@@ -110,6 +111,8 @@ healthy_target(struct preflight_fixture *f)
     t->installable = NAMES("hstore", "pg_trgm");
     t->roles = NAMES("app", "mover");
     t->assumable = NAMES("mover");
+    t->globals.collation = (struct collation_facts){"libc", "2.36"};
+    t->globals.may_create_roles = true;
 }
 
 static inline int
