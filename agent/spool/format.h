@@ -52,6 +52,7 @@ struct segment_header {
     uint8_t salt[SALT_SIZE];
     uint32_t kind;  /* enum file_kind */
     uint32_t flags; /* enum file_flags */
+    uint32_t content; /* what the payloads of records are */
     uint8_t mac[MAC_SIZE];
 };
 #define HEADER_MAC_END 104u /* the mac covers the bytes in front of this one */
