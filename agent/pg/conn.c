@@ -294,6 +294,8 @@ prepare_session(PGconn *conn, const char *where, struct err *err)
     buf_init(&sql, 4096);
     buf_str(&sql, "SET datestyle = 'ISO, MDY'; SET intervalstyle = 'postgres';"
                   "SET extra_float_digits = 3; SET bytea_output = 'hex'; SET xmloption = 'content';"
+                  /* money as text: the same digits mean the same amount everywhere */
+                  "SET lc_monetary = 'C';"
                   "SET standard_conforming_strings = on; SET row_security = off;"
                   "SET statement_timeout = 0; SET lock_timeout = 0;"
                   "SET idle_in_transaction_session_timeout = 0;"
