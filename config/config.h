@@ -83,8 +83,12 @@ struct config {
         enum fence_kind fence;
         bool verify;
         int64_t timeout_us;
+        uint32_t sequence_margin;    /* steps */
         struct string_list exempt; /* application names or roles that the fence leaves alone */
     } cutover;
+    struct {
+        int64_t refresh_us; /* 0: only at cutover */
+    } sequences;
     struct {
         int64_t timeout_us;
         int64_t retry_max_us; /* longest pause between two attempts to reconnect */

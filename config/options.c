@@ -63,6 +63,8 @@ const struct option_section option_sections[] = {
         "while a target is slow or down."},
     {"sinks[]", "Where the changes go: a list, one entry for each target. Every sink has its own "
                 "position and its own speed."},
+    {"sequences", "Sequences, whose values the change feed does not carry. The cutover sets them; "
+                  "until then they are kept near."},
     {"control", "How `tidegate status`, `wait`, `cutover` and scripts reach the running agent."},
     {"cutover", "The moment when the target takes over."},
     {"network", "How long silence is borne, and how long a lost connection is tried again."},
@@ -432,6 +434,17 @@ const struct option option_table[] = {
         .doc = "Most dead letters of the sink that may wait. At the next one the sink stops: that "
                "many refusals are no exceptions any more."},
 
+    {.path = "sequences.refresh",
+        .type = OPTION_DURATION,
+        AT(sequences.refresh_us),
+        .def = "10s",
+        RANGE(100 * MS, DAY),
+        .zero = "only at the cutover",
+        .doc = "How often the sequences of the source are looked at while changes stream. On every "
+               "target, those that moved are set to the source's value and ahead by twice of what "
+               "they moved since the look before, so that a source which is lost costs no value "
+               "twice. Nothing is set back until the cutover, which sets the exact values."},
+
     {.path = "control.socket",
         .type = OPTION_PATH,
         AT(control.socket),
@@ -473,6 +486,13 @@ const struct option option_table[] = {
         AT(cutover.verify),
         .def = "true",
         .doc = "Compare both sides before the target is declared ready."},
+    {.path = "cutover.sequence_margin",
+        .type = OPTION_NUMBER,
+        AT(cutover.sequence_margin),
+        .def = "0",
+        RANGE(0, 1000000000),
+        .doc = "Values that every sequence leaves out at the cutover: it goes on so many steps, in "
+               "its own direction and never beyond its end, behind the source's value."},
     {.path = "cutover.timeout",
         .type = OPTION_DURATION,
         AT(cutover.timeout_us),

@@ -71,7 +71,8 @@ struct source_facts {
     bool may_alter_database, may_end_sessions; /* what the fence needs */
     bool sees_sessions;                        /* of other roles */
     uint64_t database_bytes;
-    int64_t large_objects;
+    int64_t large_objects, closed_objects; /* closed: that we may not read */
+    bool reads_object_pages;               /* SELECT on pg_largeobject */
     struct pg_slot slot;
     bool publication_exists;
     struct pg_tables tables;             /* that match the filter; freed by source_facts_done */

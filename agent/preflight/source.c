@@ -118,7 +118,12 @@ static const char settings_sql[] =
     " r.rolsuper OR pg_has_role('pg_signal_backend', 'USAGE'),"
     " r.rolsuper OR pg_has_role('pg_read_all_stats', 'USAGE'),"
     " pg_database_size(d.oid),"
-    " (SELECT count(*) FROM pg_largeobject_metadata)"
+    " (SELECT count(*) FROM pg_largeobject_metadata),"
+    " (SELECT count(*) FROM pg_largeobject_metadata m WHERE NOT (r.rolsuper"
+    "  OR current_setting('lo_compat_privileges')::boolean OR pg_has_role(m.lomowner, 'USAGE')"
+    "  OR EXISTS (SELECT 1 FROM aclexplode(m.lomacl) a WHERE a.privilege_type = 'SELECT'"
+    "   AND CASE WHEN a.grantee = 0 THEN true ELSE pg_has_role(a.grantee, 'USAGE') END))),"
+    " has_table_privilege('pg_catalog.pg_largeobject', 'SELECT')"
     " FROM pg_database d, pg_roles r"
     " WHERE d.datname = current_database() AND r.rolname = CURRENT_USER";
 
@@ -143,6 +148,8 @@ read_settings(PGconn *conn, struct source_facts *f, struct err *err)
     f->sees_sessions = pg_bool(res, 0, 11);
     f->database_bytes = pg_u64(res, 0, 12);
     f->large_objects = pg_i64(res, 0, 13);
+    f->closed_objects = pg_i64(res, 0, 14);
+    f->reads_object_pages = pg_bool(res, 0, 15);
     PQclear(res);
     return true;
 }

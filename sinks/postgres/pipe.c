@@ -6,11 +6,17 @@
  * put in, and a message of BIG_MESSAGE bytes or more goes out in libpq's blocking mode, which moves
  * nothing (and also reads while it waits).
  *
+ * A server that waits for its client does nothing, so the time between the last row of a
+ * transaction and its COMMIT, which must wait for the answers, is not spent waiting: the COMMIT is
+ * owed, and the caller goes on collecting rows in memory until there is something to send or
+ * nothing unanswered.
+ *
  * The server answers in blocks of 8 KiB by itself; it is asked to empty its buffer only when we are
  * going to wait and something after the last request is unanswered.
  */
 #include "sinks/postgres/pipe.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -24,6 +30,7 @@
 #define PUSH_FIRST     ((size_t)512)
 #define BIG_MESSAGE    ((size_t)131072)
 #define WAIT_SLICE_MS  1000
+#define OWED_BYTES     64
 
 /* The connection's own failure. */
 static bool
@@ -224,8 +231,8 @@ look(struct pipe *p, bool unsent, int timeout_ms, struct err *err)
     return true;
 }
 
-bool
-pipe_turn(struct pipe *p, int timeout_ms, struct err *err)
+static bool
+turn(struct pipe *p, int timeout_ms, struct err *err)
 {
     uint32_t before = p->flight.len;
     if (!take_answers(p, err)) {
@@ -274,20 +281,20 @@ ask(struct pipe *p, struct err *err)
     return true;
 }
 
-bool
-pipe_push(struct pipe *p, struct err *err)
+static bool
+push(struct pipe *p, struct err *err)
 {
     return (p->flight.len == 0 || ask(p, err)) && empty_output(p, err);
 }
 
-bool
-pipe_drain(struct pipe *p, struct err *err)
+static bool
+drain(struct pipe *p, struct err *err)
 {
-    if (!pipe_push(p, err)) {
+    if (!push(p, err)) {
         return false;
     }
     while (p->flight.len > 0) {
-        if (!pipe_turn(p, WAIT_SLICE_MS, err)) {
+        if (!turn(p, WAIT_SLICE_MS, err)) {
             return false;
         }
     }
@@ -350,16 +357,18 @@ pipe_recover(struct pipe *p, struct err *err)
         flight_pop(&p->flight);
     }
     p->broken = p->asked = false;
+    p->owed_len = 0;
     p->unsent = 0;
     return true;
 }
 
-struct flight_entry *
-pipe_next(struct pipe *p, size_t bytes, struct err *err)
+/* The entry for a statement of that size, when there is room for it. */
+static struct flight_entry *
+next_entry(struct pipe *p, size_t bytes, struct err *err)
 {
     struct flight *f = &p->flight;
     while (flight_full(f) || (f->len > 0 && f->bytes + bytes > p->bound)) {
-        if (!ask(p, err) || !pipe_turn(p, WAIT_SLICE_MS, err)) {
+        if (!ask(p, err) || !turn(p, WAIT_SLICE_MS, err)) {
             return NULL;
         }
     }
@@ -398,11 +407,114 @@ sent(struct pipe *p, int ok, struct err *err)
     return empty_output(p, err);
 }
 
-bool
-pipe_execute(struct pipe *p, const struct pipe_statement *s, struct err *err)
+static bool
+execute(struct pipe *p, const struct pipe_statement *s, struct err *err)
 {
     return sent(
         p, PQsendQueryPrepared(p->conn, s->name, s->n, s->values, s->lengths, s->formats, 0), err);
+}
+
+static bool
+put_sync(struct pipe *p, struct err *err)
+{
+    if (!sent(p, PQpipelineSync(p->conn), err)) {
+        return false;
+    }
+    p->asked = true; /* a Sync asks for all answers, too */
+    return true;
+}
+
+struct flight_entry *
+pipe_owe(struct pipe *p, const char *name)
+{
+    assert(p->owed_len < PIPE_OWED);
+    struct pipe_owed *o = &p->owed[p->owed_len++];
+    o->name = name;
+    memset(&o->entry, 0, sizeof o->entry);
+    return &o->entry;
+}
+
+uint32_t
+pipe_commits(const struct pipe *p)
+{
+    uint32_t owed = 0;
+    for (uint32_t i = 0; i < p->owed_len; i++) {
+        owed += p->owed[i].entry.kind == FLIGHT_COMMIT;
+    }
+    return p->flight.commits + owed;
+}
+
+static bool
+send_owed(struct pipe *p, const struct pipe_owed *o, struct err *err)
+{
+    struct flight_entry *e = next_entry(p, OWED_BYTES, err);
+    if (!e) {
+        return false;
+    }
+    size_t bytes = e->bytes;
+    *e = o->entry;
+    e->bytes = bytes;
+    bool ok =
+        o->name ? execute(p, &(struct pipe_statement){.name = o->name}, err) : put_sync(p, err);
+    if (ok && o->entry.kind == FLIGHT_COMMIT) {
+        FAILPOINT("sink.committed");
+    }
+    return ok;
+}
+
+/* Sends what is owed. */
+static bool
+settle(struct pipe *p, struct err *err)
+{
+    if (p->owed_len == 0) {
+        return true;
+    }
+    if (p->owed[0].entry.kind == FLIGHT_COMMIT) {
+        if (!drain(p, err)) {
+            return false;
+        }
+        FAILPOINT("sink.commit");
+    }
+    for (uint32_t i = 0; i < p->owed_len; i++) {
+        if (!send_owed(p, &p->owed[i], err)) {
+            return false;
+        }
+    }
+    p->owed_len = 0;
+    return true;
+}
+
+bool
+pipe_push(struct pipe *p, struct err *err)
+{
+    return settle(p, err) && push(p, err);
+}
+
+bool
+pipe_drain(struct pipe *p, struct err *err)
+{
+    return settle(p, err) && drain(p, err);
+}
+
+bool
+pipe_turn(struct pipe *p, int timeout_ms, struct err *err)
+{
+    if (!turn(p, timeout_ms, err)) {
+        return false;
+    }
+    return p->owed_len == 0 || p->flight.len > 0 || pipe_push(p, err);
+}
+
+struct flight_entry *
+pipe_next(struct pipe *p, size_t bytes, struct err *err)
+{
+    return settle(p, err) ? next_entry(p, bytes, err) : NULL;
+}
+
+bool
+pipe_execute(struct pipe *p, const struct pipe_statement *s, struct err *err)
+{
+    return execute(p, s, err);
 }
 
 bool
@@ -439,9 +551,5 @@ pipe_sync(struct pipe *p, struct err *err)
     }
     e->kind = FLIGHT_SYNC;
     e->label = "answer of the target";
-    if (!sent(p, PQpipelineSync(p->conn), err)) {
-        return false;
-    }
-    p->asked = true; /* a Sync asks for all answers, too */
-    return true;
+    return put_sync(p, err);
 }

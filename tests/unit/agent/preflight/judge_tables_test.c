@@ -123,6 +123,16 @@ what_the_feed_does_not_carry_is_a_warning(void **state)
     f->source.foreign_tables = NAMES("public.far");
     judge(f);
     assert_says(assert_verdict(f, "large-objects", PREFLIGHT_WARNING), "3 large objects");
+    assert_says(assert_verdict(f, "large-objects", PREFLIGHT_WARNING), "pg_read_all_data");
+    f->source.reads_object_pages = true;
+    judge(f);
+    assert_says(assert_verdict(f, "large-objects", PREFLIGHT_WARNING), "older than PostgreSQL 16");
+    f->source.common.server.version = 160000;
+    judge(f);
+    assert_verdict(f, "large-objects", PREFLIGHT_OK);
+    f->source.closed_objects = 2;
+    judge(f);
+    assert_says(assert_verdict(f, "large-objects", PREFLIGHT_BLOCKING), "2 of 3");
     assert_says(assert_verdict(f, "foreign-tables", PREFLIGHT_WARNING), "public.far");
 }
 
