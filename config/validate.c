@@ -398,8 +398,8 @@ check_plugin(const struct validate *v, const struct config *c, struct err *err)
     if (c->source.plugin == PLUGIN_PGOUTPUT || c->source.two_phase != TWO_PHASE_ON) {
         return true;
     }
-    document_error(err, file_of(v, at), at,
-        "'source.two_phase: on' needs 'source.plugin: pgoutput'");
+    document_error(
+        err, file_of(v, at), at, "'source.two_phase: on' needs 'source.plugin: pgoutput'");
     return err_hint(err, "with another plugin prepared transactions arrive when they are "
                          "committed: leave out source.two_phase");
 }

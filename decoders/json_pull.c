@@ -55,7 +55,8 @@ take(struct json_pull *p, uint8_t byte, const char *otherwise)
     return true;
 }
 
-/* --- strings ----------------------------------------------------------------------------------- */
+/* --- strings -----------------------------------------------------------------------------------
+ */
 
 static int
 hex_digit(uint8_t c)
@@ -194,7 +195,8 @@ take_string(struct json_pull *p, struct slice *out)
     return true;
 }
 
-/* --- values ------------------------------------------------------------------------------------ */
+/* --- values ------------------------------------------------------------------------------------
+ */
 
 static bool
 take_number(struct json_pull *p, struct slice *out)

@@ -9,8 +9,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "decoders/json_pull.h"
-
 /* In place of uthash's own, which falls through switch labels without saying so. */
 static unsigned
 hash_bytes(const void *data, size_t len)
@@ -24,6 +22,8 @@ hash_bytes(const void *data, size_t len)
 }
 #define HASH_FUNCTION(key, len, hash) ((hash) = hash_bytes(key, len))
 #include <uthash.h>
+
+#include "decoders/json_pull.h"
 
 #define NAME_MAX_BYTES 256 /* of a schema or table; PostgreSQL's are below 64 */
 #define COLUMNS_MAX    65535
@@ -58,8 +58,7 @@ void
 named_clear(struct named *n)
 {
     struct named_table *t, *next;
-    HASH_ITER(by_id, n->by_id, t, next)
-    {
+    HASH_ITER (by_id, n->by_id, t, next) {
         forget(n, t);
     }
     relation_cache_clear(&n->relations);
@@ -447,8 +446,8 @@ settle_identity(struct row *row, bool nulls, bool *full)
  */
 
 static bool
-put_tuple(struct row *row, const struct plugin_tuple *from, enum value_status missing,
-    struct tuple *out)
+put_tuple(
+    struct row *row, const struct plugin_tuple *from, enum value_status missing, struct tuple *out)
 {
     const struct relation *r = row->relation;
     uint16_t hint = 0;

@@ -98,12 +98,13 @@ feed_commit(struct plugin_decoder *d, const struct record *rec, const struct plu
     if (!need_open(d, "commit", err)) {
         return false;
     }
-    bool belongs = m->xid == d->xid &&
-                   (m->lsn == 0 ? d->begin < rec->position
-                                : m->lsn == d->begin && m->end_lsn == rec->position);
+    bool belongs =
+        m->xid == d->xid && (m->lsn == 0 ? d->begin < rec->position
+                                         : m->lsn == d->begin && m->end_lsn == rec->position);
     if (!belongs) {
         return err_set(err, ERR_FATAL,
-            "commit of transaction %" PRIu32 " does not belong to the begin of transaction %" PRIu32,
+            "commit of transaction %" PRIu32
+            " does not belong to the begin of transaction %" PRIu32,
             m->xid, d->xid);
     }
     d->open = false;
@@ -210,8 +211,7 @@ feed_payload(
 }
 
 static bool
-feed_record(
-    struct plugin_decoder *d, const struct record *rec, struct change *out, struct err *err)
+feed_record(struct plugin_decoder *d, const struct record *rec, struct change *out, struct err *err)
 {
     switch (rec->kind) {
     case RECORD_BEGIN:
@@ -268,8 +268,7 @@ plugin_decoder_feed(struct decoder *base, const struct record *rec, struct chang
     *produced = false;
     if (!feed_record(d, rec, out, err)) {
         char lsn[FORMAT_SIZE];
-        return err_wrap(
-            err, "decode %s at %s", base->ops->name, format_lsn(rec->position, lsn));
+        return err_wrap(err, "decode %s at %s", base->ops->name, format_lsn(rec->position, lsn));
     }
     *produced = out->kind != 0;
     return true;

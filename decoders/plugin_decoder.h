@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The decoder of plugins that name tables and columns in each message: all of it but the parser.
- * Only registry.c and the plugins' own files include this.
+ * Only the plugins' own files include this.
  */
 #ifndef TG_DECODERS_PLUGIN_DECODER_H
 #define TG_DECODERS_PLUGIN_DECODER_H
 
 #include "decoders/decoder.h"
 #include "decoders/plugin_message.h"
-
-extern const struct decoder_ops wal2json_decoder, test_decoding_decoder;
 
 struct decoder *plugin_decoder_new(const struct decoder_ops *ops, plugin_parse *parse);
 /* As in struct decoder_ops. */

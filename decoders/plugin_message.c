@@ -76,7 +76,8 @@ plugin_parse_lsn(struct slice text, uint64_t *out)
     return text.len > 0 && copy_text(text, copy) && parse_lsn(copy, out);
 }
 
-/* --- times ------------------------------------------------------------------------------------- */
+/* --- times -------------------------------------------------------------------------------------
+ */
 
 struct cursor {
     const char *at;

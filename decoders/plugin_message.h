@@ -5,8 +5,8 @@
  *
  * Such plugins send no descriptions of tables, so the agent's source adds them (SCHEMA records):
  *
- *   {"oid":16384,"schema":"public","table":"t","identity":"d",
- *    "columns":[{"name":"id","typeoid":23,"typmod":-1,"key":true},{"name":"twice",...,"generated":true}]}
+ *   {"oid":16384,"schema":"public","table":"t","identity":"d","columns":[
+ *     {"name":"id","typeoid":23,"typmod":-1,"key":true}, {"name":"twice",...,"generated":true}]}
  */
 #ifndef TG_DECODERS_PLUGIN_MESSAGE_H
 #define TG_DECODERS_PLUGIN_MESSAGE_H
@@ -42,12 +42,12 @@ struct plugin_message {
     int64_t us;            /* B C: time of the commit, Unix microseconds; 0: not told */
     uint64_t lsn, end_lsn; /* B C: of the commit record; 0: not told */
     struct plugin_table *tables;
-    uint32_t tables_len;         /* I U D: one; T: one at least */
-    bool cascade, restart;       /* T */
+    uint32_t tables_len;          /* I U D: one; T: one at least */
+    bool cascade, restart;        /* T */
     struct plugin_tuple old, new; /* of an old one, only what tells the row; see old_nulls */
-    bool old_nulls;              /* a column that is missing in `old` is none of the identity's;
-                                    else it may as well be NULL */
-    bool transactional;          /* M */
+    bool old_nulls;               /* a column that is missing in `old` is none of the identity's;
+                                     else it may as well be NULL */
+    bool transactional;           /* M */
     struct slice prefix, content;
 };
 

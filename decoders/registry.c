@@ -7,7 +7,8 @@
 
 #include "decoders/decoder.h"
 #include "decoders/pgoutput.h"
-#include "decoders/plugin_decoder.h"
+#include "decoders/test_decoding.h"
+#include "decoders/wal2json.h"
 
 static const struct decoder_ops *const decoders[] = {
     &pgoutput_decoder,

@@ -5,8 +5,8 @@
  *
  *   BEGIN 738          COMMIT 738 (at 2026-11-28 14:51:18.465044+00)
  *   table public.t: INSERT: id[integer]:1 "V x"[text]:'it''s' n[numeric]:null b[bit varying]:B'1'
- *   table public.t: UPDATE: [old-key: id[integer]:1 new-tuple:] id[integer]:2 v[text]:unchanged-toast-datum
- *   table public.t: DELETE: id[integer]:1          or (no-tuple-data)
+ *   table public.t: UPDATE: [old-key: id[integer]:1 new-tuple:] id[integer]:2
+ * v[text]:unchanged-toast-datum table public.t: DELETE: id[integer]:1          or (no-tuple-data)
  *   table public.t, public.u: TRUNCATE: restart_seqs cascade          or (no-flags)
  *   message: transactional: 1 prefix: p, sz: 5 content:hello
  *
@@ -15,10 +15,11 @@
  * Old tuples are printed without their NULLs. No message tells a position, and BEGIN tells nothing
  * that COMMIT does not: both records of a transaction have the COMMIT as their payload.
  */
-#include "decoders/plugin_decoder.h"
+#include "decoders/test_decoding.h"
 
 #include <string.h>
 
+#include "decoders/plugin_decoder.h"
 #include "decoders/plugin_message.h"
 
 struct text {
@@ -98,6 +99,12 @@ take_quoted(struct text *t, uint8_t quote, struct slice *out)
     return true;
 }
 
+static bool
+ends_name(uint8_t c)
+{
+    return c == '.' || c == ',' || c == ':' || c == '[' || c == ' ';
+}
+
 /* An identifier. */
 static bool
 take_name(struct text *t, struct slice *out)
@@ -106,7 +113,7 @@ take_name(struct text *t, struct slice *out)
         return take_quoted(t, '"', out);
     }
     const uint8_t *from = t->at;
-    while (t->at < t->end && !memchr(".,:[ ", *t->at, 5)) {
+    while (t->at < t->end && !ends_name(*t->at)) {
         t->at++;
     }
     *out = slice_of(from, (size_t)(t->at - from));
@@ -229,8 +236,7 @@ take_tables(struct text *t, struct plugin_message *m)
 static bool
 take_change(struct text *t, bool head, struct plugin_message *m)
 {
-    static const char *const operations[] = {
-        ": INSERT:", ": UPDATE:", ": DELETE:", ": TRUNCATE:"};
+    static const char *const operations[] = {": INSERT:", ": UPDATE:", ": DELETE:", ": TRUNCATE:"};
     if (!take_tables(t, m)) {
         return false;
     }

@@ -2,7 +2,8 @@
  *
  * Messages of wal2json, format version 2, with the options of agent/pg/repl.c:
  *
- *   {"action":"B","xid":7,"timestamp":"...","lsn":"0/1","nextlsn":"0/2"}            and "C" the same
+ *   {"action":"B","xid":7,"timestamp":"...","lsn":"0/1","nextlsn":"0/2"}            and "C" the
+ * same
  *   {"action":"I", ... ,"schema":"s","table":"t","columns":[{"name":"id","typeoid":23,"value":1}]}
  *   {"action":"U", ... ,"columns":[...],"identity":[...]}    {"action":"D", ... ,"identity":[...]}
  *   {"action":"T", ... ,"schema":"s","table":"t"}            one for each table of the statement
@@ -14,11 +15,12 @@
  * is missing in an update was stored out of line and not touched. `identity` has all columns of the
  * identity, NULLs too.
  */
-#include "decoders/plugin_decoder.h"
+#include "decoders/wal2json.h"
 
 #include <string.h>
 
 #include "decoders/json_pull.h"
+#include "decoders/plugin_decoder.h"
 #include "decoders/plugin_message.h"
 
 #define BYTEA 17
@@ -45,18 +47,16 @@ static bool
 take_lsn(struct json_pull *p, uint64_t *out)
 {
     struct json_scalar v;
-    return json_pull_scalar(p, &v) &&
-           ((v.kind == JSON_STRING && plugin_parse_lsn(v.text, out)) ||
-               json_pull_refuse(p, "a position is not understood"));
+    return json_pull_scalar(p, &v) && ((v.kind == JSON_STRING && plugin_parse_lsn(v.text, out)) ||
+                                          json_pull_refuse(p, "a position is not understood"));
 }
 
 static bool
 take_time(struct json_pull *p, int64_t *us)
 {
     struct json_scalar v;
-    return json_pull_scalar(p, &v) &&
-           (v.kind == JSON_NULL || plugin_parse_time(v.text, us) ||
-               json_pull_refuse(p, "a time is not understood"));
+    return json_pull_scalar(p, &v) && (v.kind == JSON_NULL || plugin_parse_time(v.text, us) ||
+                                          json_pull_refuse(p, "a time is not understood"));
 }
 
 static bool
@@ -79,7 +79,8 @@ restore_bytea(struct json_pull *p, struct value *v)
         p->no_memory = true;
         return false;
     }
-    memcpy(with, "\\x", 2);
+    with[0] = '\\';
+    with[1] = 'x';
     memcpy(with + 2, v->bytes.data, v->bytes.len);
     v->bytes = slice_of(with, v->bytes.len + 2);
     return true;
@@ -274,8 +275,7 @@ parse(struct slice bytes, struct arena *arena, bool head, struct plugin_message 
 }
 
 bool
-wal2json_parse(
-    struct slice bytes, struct arena *arena, struct plugin_message *out, struct err *err)
+wal2json_parse(struct slice bytes, struct arena *arena, struct plugin_message *out, struct err *err)
 {
     return parse(bytes, arena, false, out, err);
 }

@@ -108,8 +108,7 @@ start_with(struct pg_stream *s, const struct pg_stream_options *o, bool strings,
     buf_init(&sql, 4096);
     buf_str(&sql, "START_REPLICATION SLOT ");
     sql_ident(&sql, o->slot);
-    buf_printf(
-        &sql, " LOGICAL %X/%X ", (unsigned)(o->position >> 32), (unsigned)o->position);
+    buf_printf(&sql, " LOGICAL %X/%X ", (unsigned)(o->position >> 32), (unsigned)o->position);
     put_options(&sql, o, PQserverVersion(s->conn), strings);
     PGresult *res = PQexec(s->conn, buf_cstr(&sql));
     bool ok = PQresultStatus(res) == PGRES_COPY_BOTH;
@@ -129,7 +128,8 @@ pg_stream_start(
     *s = (struct pg_stream){.conn = conn};
     bool strings = o->plugin && strcmp(o->plugin, "wal2json") == 0, unknown = false;
     /* Times are printed in the session's zone; what a plugin leaves out it says by a warning. */
-    if (o->plugin && !pg_exec(conn, "prepare the stream", "SET timezone = 'UTC'; SET client_min_messages = 'warning'", err)) {
+    if (o->plugin && !pg_exec(conn, "prepare the stream",
+                         "SET timezone = 'UTC'; SET client_min_messages = 'warning'", err)) {
         return false;
     }
     if (start_with(s, o, strings, &unknown, err)) {

@@ -18,7 +18,7 @@
 #define PG_SNAPSHOT_NAME_SIZE 64
 
 /* Option of wal2json from 2.6 on: numbers come as strings, which alone can say NaN and infinity. */
-#define PG_WAL2JSON_STRINGS "numeric-data-types-as-string"
+#define PG_WAL2JSON_STRINGS   "numeric-data-types-as-string"
 
 /* A logical slot made on `conn` (replication connection) with its snapshot exported; the snapshot
  * can be imported by other sessions until the next command on conn or its end. */
@@ -49,9 +49,9 @@ struct pg_stream {
 struct pg_stream_options {
     const char *slot, *publication;
     const char *plugin; /* NULL: pgoutput */
-    uint64_t position; /* what was committed at or below it is not sent */
-    bool streaming;    /* large transactions while they are still open at the server */
-    bool two_phase;    /* prepared transactions when they are prepared, from now on for good (15) */
+    uint64_t position;  /* what was committed at or below it is not sent */
+    bool streaming;     /* large transactions while they are still open at the server */
+    bool two_phase; /* prepared transactions when they are prepared, from now on for good (15) */
 };
 
 /* START_REPLICATION. With pgoutput: binary and with logical messages when the server is 14 or

@@ -18,7 +18,8 @@ make(const struct config *config, const char *slot, bool temporary, struct ancho
         .replication = true,
         .timeout_us = config->network.timeout_us};
     return pg_connect(config->source.dsn, &o, &out->conn, err) &&
-           pg_create_slot(out->conn, slot, plugin_name(config->source.plugin), temporary, &out->slot, err);
+           pg_create_slot(
+               out->conn, slot, plugin_name(config->source.plugin), temporary, &out->slot, err);
 }
 
 bool

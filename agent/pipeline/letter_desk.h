@@ -32,8 +32,8 @@ struct letter_desk {
 bool letter_desk_ask_sink(void *arg, const char *sink, uint64_t *out, struct err *err);
 
 /* Decoder of the letters' records: that of the migration's plugin. */
-bool letter_desk_decoder(const struct letter_desk *d, const struct decoder_ops **out,
-    struct err *err) must_use;
+bool letter_desk_decoder(
+    const struct letter_desk *d, const struct decoder_ops **out, struct err *err) must_use;
 
 struct letter_choice {
     const char *sink;      /* NULL: all */

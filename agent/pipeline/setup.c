@@ -345,8 +345,8 @@ setup_check_source(
     PGconn *conn = NULL;
     struct pg_server server;
     bool ok = same_name(config, store, err) && same_plugin(config, store, err) &&
-              connect_source(config, &conn, err) &&
-              pg_server_read(conn, &server, err) && same_source(store, &server, err);
+              connect_source(config, &conn, err) && pg_server_read(conn, &server, err) &&
+              same_source(store, &server, err);
     PQfinish(conn);
     if (ok) {
         *feed_id = server.system_id;

@@ -51,9 +51,9 @@ struct plugin_facts {
     bool asked;
     bool available; /* a slot with it could be made, or its making had to wait for others */
     struct err error;
-    bool told_elsewhere;   /* the error is another finding's */
-    bool tried;            /* its options were: of wal2json */
-    bool options, strings; /* it knows those that are needed; numbers as strings */
+    bool told_elsewhere;            /* the error is another finding's */
+    bool tried;                     /* its options were: of wal2json */
+    bool options, strings;          /* it knows those that are needed; numbers as strings */
     struct preflight_names numbers; /* columns that can hold both NaN and NULL */
 };
 

@@ -10,8 +10,7 @@
 
 /* False: there is no plugin to say more of. */
 static bool
-judge_presence(
-    const struct plugin_facts *f, const char *plugin, struct preflight_report *r)
+judge_presence(const struct plugin_facts *f, const char *plugin, struct preflight_report *r)
 {
     if (f->available && (!f->tried || f->options)) {
         preflight_add(r, WHERE, "plugin", PREFLIGHT_OK, "changes come by %s", plugin);
@@ -24,8 +23,8 @@ judge_presence(
         return false;
     }
     if (!f->told_elsewhere) {
-        preflight_add(r, WHERE, "plugin", PREFLIGHT_BLOCKING,
-            "the server cannot decode by %s: %s", plugin, f->error.text);
+        preflight_add(r, WHERE, "plugin", PREFLIGHT_BLOCKING, "the server cannot decode by %s: %s",
+            plugin, f->error.text);
         preflight_todo(r,
             "install it on the server (postgresql-15-wal2json; test_decoding comes with contrib), "
             "or use source.plugin: pgoutput");
@@ -57,8 +56,8 @@ judge_numbers(const struct plugin_facts *f, struct preflight_report *r)
         return;
     }
     if (f->numbers.len == 0) {
-        preflight_add(r, WHERE, "plugin-numbers", PREFLIGHT_OK,
-            "no column could turn NaN into NULL");
+        preflight_add(
+            r, WHERE, "plugin-numbers", PREFLIGHT_OK, "no column could turn NaN into NULL");
         return;
     }
     preflight_add(r, WHERE, "plugin-numbers", PREFLIGHT_WARNING,

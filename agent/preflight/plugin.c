@@ -52,12 +52,11 @@ static bool
 try_plugin(PGconn *conn, const char *plugin, struct plugin_facts *f, struct err *err)
 {
     PGresult *res = NULL;
-    f->available =
-        pg_exec(conn, "limit the time", "SET statement_timeout = '5s'", err) &&
-        pg_query(conn, "make a temporary slot",
-            "SELECT pg_catalog.pg_create_logical_replication_slot("
-            "'tidegate_check_' || pg_backend_pid(), $1, true)",
-            1, &plugin, &res, err);
+    f->available = pg_exec(conn, "limit the time", "SET statement_timeout = '5s'", err) &&
+                   pg_query(conn, "make a temporary slot",
+                       "SELECT pg_catalog.pg_create_logical_replication_slot("
+                       "'tidegate_check_' || pg_backend_pid(), $1, true)",
+                       1, &plugin, &res, err);
     PQclear(res);
     if (!f->available && strcmp(err->sqlstate, STATE_CANCELLED) == 0) {
         f->available = true;

@@ -33,7 +33,7 @@ hash_bytes(const void *data, size_t len)
 #include "agent/pg/catalog.h"
 #include "agent/pg/query.h"
 
-#define NAME_MAX_BYTES 256
+#define NAME_MAX_BYTES  256
 #define DESCRIPTION_MAX ((size_t)4 << 20) /* 1600 columns with names of 63 bytes take 200 KiB */
 
 struct known_name {
@@ -164,8 +164,7 @@ feed_tables_close(struct feed_tables *t)
         return;
     }
     struct known_name *k, *next;
-    HASH_ITER(hh, t->names, k, next)
-    {
+    HASH_ITER (hh, t->names, k, next) {
         HASH_DEL(t->names, k);
         x_free(k);
     }
@@ -193,8 +192,8 @@ ask_position(struct feed_tables *t, uint64_t *out, struct err *err)
 }
 
 static bool
-ask_name(struct feed_tables *t, const char *schema, const char *name, uint32_t *oid,
-    uint32_t *root, struct err *err)
+ask_name(struct feed_tables *t, const char *schema, const char *name, uint32_t *oid, uint32_t *root,
+    struct err *err)
 {
     const char *params[] = {schema, name};
     PGresult *res = NULL;
@@ -229,13 +228,15 @@ look_up(struct feed_tables *t, struct known_name *k, uint64_t position, struct e
     if (!ask_position(t, &k->asked, err) || !ask_name(t, schema, name, &oid, &root, err)) {
         return false;
     }
-    if (contains(t->listed, t->listed_len, oid) || (root && contains(t->roots, t->roots_len, root))) {
+    if (contains(t->listed, t->listed_len, oid) ||
+        (root && contains(t->roots, t->roots_len, root))) {
         k->table.oid = oid;
     }
     return true;
 }
 
-/* --- descriptions ------------------------------------------------------------------------------- */
+/* --- descriptions -------------------------------------------------------------------------------
+ */
 
 static const char describe_sql[] =
     "SELECT c.relreplident, a.attname, a.atttypid, a.atttypmod, a.attgenerated <> '',"
@@ -301,8 +302,7 @@ static void
 forget_other_names(struct feed_tables *t, const struct known_name *now)
 {
     struct known_name *k, *next;
-    HASH_ITER(hh, t->names, k, next)
-    {
+    HASH_ITER (hh, t->names, k, next) {
         if (k != now && k->table.oid == now->table.oid) {
             k->table.described = false;
         }
@@ -339,8 +339,7 @@ feed_tables_mentioned(const struct feed_tables *t, const char *text)
 {
     const struct known_name *k, *next;
     char quoted[2 * NAME_MAX_BYTES + 8];
-    HASH_ITER(hh, t->names, k, next)
-    {
+    HASH_ITER (hh, t->names, k, next) {
         snprintf(quoted, sizeof(quoted), "\"%s\".\"%s\"", k->key, k->key + strlen(k->key) + 1);
         if (k->table.oid != 0 && strstr(text, quoted)) {
             return true;

@@ -25,7 +25,7 @@ struct feed_tables;
 
 struct feed_table {
     uint32_t oid;
-    bool described;          /* in this session, with this name */
+    bool described;           /* in this session, with this name */
     struct slice description; /* SCHEMA record for it; borrowed until the next find */
 };
 

@@ -40,9 +40,9 @@ struct pg_logical {
     struct plugin_feed plugin;
     struct feed_tables *tables; /* of this session */
     char warning[256];          /* of the plugin, about a row that it left out; "" none */
-    bool two_phase;        /* this session has it */
-    uint64_t received;     /* end of the last message or keepalive */
-    uint64_t pending_mark; /* LSN of a keepalive not handed out yet; 0 none */
+    bool two_phase;             /* this session has it */
+    uint64_t received;          /* end of the last message or keepalive */
+    uint64_t pending_mark;      /* LSN of a keepalive not handed out yet; 0 none */
     uint64_t confirmed;
     int64_t marked_us, feedback_us, heard_us; /* monotonic */
     int64_t pinged_us;                        /* 0: no answer is outstanding */
@@ -365,7 +365,8 @@ pg_logical_read(struct source *base, int timeout_ms, struct record *out, bool *g
     if (*got) {
         return true;
     }
-    if (!s->has_plugin && !s->two_phase && !s->feed.in_transaction && may_take_prepared(s, s->feed.last)) {
+    if (!s->has_plugin && !s->two_phase && !s->feed.in_transaction &&
+        may_take_prepared(s, s->feed.last)) {
         return err_set(err, ERR_RECONNECT,
             "replication stream: begins anew to take prepared transactions from here on");
     }

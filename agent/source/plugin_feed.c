@@ -60,8 +60,7 @@ plugin_feed_restart(struct plugin_feed *f)
 }
 
 struct record
-plugin_feed_record(
-    const struct plugin_feed *f, const struct pg_message *m, enum record_kind kind)
+plugin_feed_record(const struct plugin_feed *f, const struct pg_message *m, enum record_kind kind)
 {
     uint32_t xid = f->open ? f->xid : 0;
     return (struct record){.kind = kind,
@@ -111,8 +110,7 @@ plugin_feed_choose(struct plugin_feed *f, const struct pg_message *m,
     *keep = p->type == 'M' && p->transactional;
     if (!f->in_transaction) {
         /* A message outside of any transaction stands outside of the commit order too. */
-        return p->type == 'M' ||
-               err_set(err, ERR_FATAL, "a change outside of a transaction");
+        return p->type == 'M' || err_set(err, ERR_FATAL, "a change outside of a transaction");
     }
     for (uint32_t i = 0; i < p->tables_len; i++) {
         struct feed_table *t = NULL;
@@ -136,8 +134,8 @@ plugin_feed_take(struct plugin_feed *f, const struct pg_message *m, struct err *
     arena_reset(&f->arena);
     if (!f->ops->parse_head(slice_of(m->data, m->len), &f->arena, &p, err) ||
         !f->ops->take(f, m, &p, err)) {
-        return err_wrap(err, "replication stream: %s at %s", f->ops->name,
-            format_lsn(m->wal_start, lsn));
+        return err_wrap(
+            err, "replication stream: %s at %s", f->ops->name, format_lsn(m->wal_start, lsn));
     }
     return true;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * wal2json tells the commit record's begin and end with both B and C, so a transaction goes on as it
- * comes. A TRUNCATE of several tables comes as one message for each, all with the position of the
- * one WAL record: they become one record again, a line each, because a target with foreign keys
+ * wal2json tells the commit record's begin and end with both B and C, so a transaction goes on as
+ * it comes. A TRUNCATE of several tables comes as one message for each, all with the position of
+ * the one WAL record: they become one record again, a line each, because a target with foreign keys
  * between them would refuse the first one alone.
  */
 #include "agent/source/plugin_feed.h"

@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 #include "agent/base/arena.h"
-#include "decoders/plugin_decoder.h"
+#include "decoders/decoder.h"
+#include "decoders/plugin_message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -77,7 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct arena arena;
     reader_init(&in, slice_of(data, size));
     bool wal2json = reader_u8(&in) % 2 == 0;
-    if (!(wal2json ? &wal2json_decoder : &test_decoding_decoder)->open(&d, &err)) {
+    if (!decoder_find(wal2json ? "wal2json" : "test_decoding")->open(&d, &err)) {
         return 0;
     }
     arena_init(&arena, 4096, 0);

@@ -3,7 +3,6 @@
  * The JSON reader: values as they stand, escapes, and everything that is refused.
  */
 #include "decoders/json_pull.h"
-
 #include "tests/lib/unit.h"
 
 static struct json_scalar

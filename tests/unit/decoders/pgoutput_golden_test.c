@@ -7,7 +7,7 @@
 #include "tests/lib/stream_keeper.h"
 #include "tests/unit/decoders/golden.h"
 
-#define DIR        "tests/golden/pgoutput/"
+#define DIR "tests/golden/pgoutput/"
 
 struct feed {
     struct decoder *d;

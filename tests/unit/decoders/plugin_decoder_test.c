@@ -3,10 +3,9 @@
  * Both plugins' decoders where the recorded feeds do not go: texts that look like something else,
  * columns and identities that differ from the description, and what does not fit.
  */
-#include "decoders/plugin_decoder.h"
-
 #include <stdio.h>
 
+#include "decoders/decoder.h"
 #include "tests/lib/unit.h"
 
 #define TABLE                                                                                      \
@@ -19,7 +18,8 @@
 #define W_COMMIT                                                                                   \
     "{\"action\":\"C\",\"xid\":5,\"timestamp\":\"2000-01-01 00:00:00.5+00\",\"lsn\":\"0/10\","     \
     "\"nextlsn\":\"0/20\"}"
-#define W_ROW(action, rest) "{\"action\":\"" action "\",\"schema\":\"public\",\"table\":\"t\"," rest "}"
+#define W_ROW(action, rest)                                                                        \
+    "{\"action\":\"" action "\",\"schema\":\"public\",\"table\":\"t\"," rest "}"
 #define W_COLUMN(name, type, value)                                                                \
     "{\"name\":\"" name "\",\"typeoid\":" type ",\"value\":" value "}"
 #define T_COMMIT "COMMIT 5 (at 2000-01-01 00:00:00.5+00)"
@@ -97,7 +97,8 @@ test_decoding_texts_that_look_like_syntax(void **state)
     assert_value(&b->c.new, 1, VALUE_TEXT, "null");
     row(b, "table public.t: INSERT: id[integer]:2 v[text]:'unchanged-toast-datum'");
     assert_value(&b->c.new, 1, VALUE_TEXT, "unchanged-toast-datum");
-    row(b, "table public.t: INSERT: id[integer]:2 v[public.\"a]:''b\"[]]:'\\' \"x \"\"y\"[bit varying]:B'101'");
+    row(b, "table public.t: INSERT: id[integer]:2 v[public.\"a]:''b\"[]]:'\\' \"x \"\"y\"[bit "
+           "varying]:B'101'");
     assert_value(&b->c.new, 1, VALUE_TEXT, "\\");
     assert_string_equal(b->c.relation->columns[2].name, "x \"y");
     assert_value(&b->c.new, 2, VALUE_TEXT, "101");
@@ -114,15 +115,15 @@ wal2json_values_are_what_the_type_printed(void **state)
 {
     (void)state;
     struct bed *b = begun("wal2json");
-    row(b, W_ROW("I", "\"columns\":[" W_COLUMN("id", "23", "1") "," W_COLUMN("v", "25",
-                          "\"\\\\x 00\"") "," W_COLUMN("g", "23", "2") "]"));
+    row(b, W_ROW("I", "\"columns\":[" W_COLUMN("id", "23", "1") "," W_COLUMN(
+                          "v", "25", "\"\\\\x 00\"") "," W_COLUMN("g", "23", "2") "]"));
     assert_value(&b->c.new, 1, VALUE_TEXT, "\\x 00");
-    row(b, W_ROW("I", "\"columns\":[" W_COLUMN("id", "1700", "12345678901234567890.10") ","
-                          W_COLUMN("v", "17", "\"00ff\"") "]"));
+    row(b, W_ROW("I", "\"columns\":[" W_COLUMN("id", "1700",
+                          "12345678901234567890.10") "," W_COLUMN("v", "17", "\"00ff\"") "]"));
     assert_value(&b->c.new, 0, VALUE_TEXT, "12345678901234567890.10");
     assert_value(&b->c.new, 1, VALUE_TEXT, "\\x00ff");
-    row(b, W_ROW("I", "\"columns\":[" W_COLUMN("id", "1700", "\"NaN\"") ","
-                          W_COLUMN("v", "17", "\"\"") "]"));
+    row(b, W_ROW("I", "\"columns\":[" W_COLUMN("id", "1700", "\"NaN\"") "," W_COLUMN(
+                          "v", "17", "\"\"") "]"));
     assert_value(&b->c.new, 0, VALUE_TEXT, "NaN");
     assert_value(&b->c.new, 1, VALUE_TEXT, "\\x");
     done(b);
@@ -133,12 +134,12 @@ a_missing_column_of_an_update_is_unchanged(void **state)
 {
     (void)state;
     struct bed *b = begun("wal2json");
-    row(b, W_ROW("U", "\"columns\":[" W_COLUMN("id", "23", "1") "],\"identity\":["
-                          W_COLUMN("id", "23", "1") "]"));
+    row(b, W_ROW("U", "\"columns\":[" W_COLUMN("id", "23", "1") "],\"identity\":[" W_COLUMN(
+                          "id", "23", "1") "]"));
     assert_int_equal(b->c.old_kind, OLD_NONE);
     assert_value(&b->c.new, 1, VALUE_UNCHANGED, NULL);
-    row(b, W_ROW("U", "\"columns\":[" W_COLUMN("id", "23", "2") "],\"identity\":["
-                          W_COLUMN("id", "23", "1") "]"));
+    row(b, W_ROW("U", "\"columns\":[" W_COLUMN("id", "23", "2") "],\"identity\":[" W_COLUMN(
+                          "id", "23", "1") "]"));
     assert_int_equal(b->c.old_kind, OLD_KEY);
     assert_value(&b->c.old, 0, VALUE_TEXT, "1");
     done(b);
@@ -149,14 +150,16 @@ other_columns_than_described_make_a_new_version(void **state)
 {
     (void)state;
     struct bed *b = begun("wal2json");
-    row(b, W_ROW("I", "\"columns\":[" W_COLUMN("id", "23", "1") "," W_COLUMN("w", "25", "\"x\"") "]"));
+    row(b,
+        W_ROW("I", "\"columns\":[" W_COLUMN("id", "23", "1") "," W_COLUMN("w", "25", "\"x\"") "]"));
     uint32_t version = b->c.relation->version;
     assert_int_equal(b->c.relation->id, 7);
     assert_true(version > 1);
     assert_int_equal(b->c.relation->columns_len, 2);
     assert_true(b->c.relation->columns[0].key);
     assert_string_equal(b->c.relation->columns[1].name, "w");
-    row(b, W_ROW("I", "\"columns\":[" W_COLUMN("id", "23", "2") "," W_COLUMN("w", "25", "null") "]"));
+    row(b,
+        W_ROW("I", "\"columns\":[" W_COLUMN("id", "23", "2") "," W_COLUMN("w", "25", "null") "]"));
     assert_int_equal(b->c.relation->version, version);
     done(b);
 }
@@ -166,7 +169,8 @@ the_identity_is_what_old_tuples_show(void **state)
 {
     (void)state;
     struct bed *b = begun("wal2json");
-    row(b, W_ROW("D", "\"identity\":[" W_COLUMN("id", "23", "1") "," W_COLUMN("v", "25", "null") "]"));
+    row(b,
+        W_ROW("D", "\"identity\":[" W_COLUMN("id", "23", "1") "," W_COLUMN("v", "25", "null") "]"));
     assert_int_equal(b->c.old_kind, OLD_FULL);
     assert_int_equal(b->c.relation->identity, 'f');
     assert_value(&b->c.old, 1, VALUE_NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The fuzz target of the two decoders over its corpus, every prefix of every file included, as a plain
- * test. Run from the root of the tree.
+ * The fuzz target of the two decoders over its corpus, every prefix of every file included, as a
+ * plain test. Run from the root of the tree.
  */
 #include <dirent.h>
 #include <stdio.h>

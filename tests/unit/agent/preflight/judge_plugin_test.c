@@ -48,8 +48,8 @@ static void
 what_they_cannot_express_is_said(void **state)
 {
     struct preflight_fixture *f = *state;
-    f->source.plugin = (struct plugin_facts){
-        .asked = true, .available = true, .tried = true, .options = true};
+    f->source.plugin =
+        (struct plugin_facts){.asked = true, .available = true, .tried = true, .options = true};
     judge(f, PLUGIN_WAL2JSON);
     assert_verdict(f, "plugin", PREFLIGHT_OK);
     assert_says(assert_verdict(f, "plugin-limits", PREFLIGHT_WARNING), "source.streaming is off");

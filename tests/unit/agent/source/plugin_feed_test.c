@@ -4,16 +4,16 @@
  * nothing is left, tables that are described before they are named, and transactions too large to
  * hold.
  */
-#include "agent/source/plugin_feed.h"
-
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/source/plugin_feed.h"
 #include "tests/lib/unit.h"
 
 #define T_ROW(table) "table public." table ": INSERT: id[integer]:1"
 #define W_EDGE(action)                                                                             \
-    "{\"action\":\"" action "\",\"xid\":5,\"timestamp\":\"2000-01-01 00:00:00+00\",\"lsn\":\"0/20\"," \
+    "{\"action\":\"" action                                                                        \
+    "\",\"xid\":5,\"timestamp\":\"2000-01-01 00:00:00+00\",\"lsn\":\"0/20\","                      \
     "\"nextlsn\":\"0/30\"}"
 #define W_ROW(action, table)                                                                       \
     "{\"action\":\"" action "\",\"schema\":\"public\",\"table\":\"" table "\",\"columns\":[]}"
