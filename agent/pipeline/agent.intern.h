@@ -54,8 +54,8 @@ struct lane {
     struct copy_job *copy;   /* copies, then validates; NULL: neither */
     struct snapshot *snapshot;
     char objects_mark[LARGE_OBJECT_MARK_SIZE]; /* of the running cutover's thread */
-    bool constraints_settled;    /* validation has ended */
-    uint32_t constraints_failed; /* kept when the copy job is gone */
+    bool constraints_settled;                  /* validation has ended */
+    uint32_t constraints_failed;               /* kept when the copy job is gone */
     char job_name[64];
     struct table_sync sync;
     struct deliver *deliver;
@@ -85,7 +85,7 @@ struct agent {
     struct capture *capture;
     struct probe *probe;
     struct packer *packer;
-    struct sequence_watch *sequences; /* NULL: not kept up */
+    struct sequence_watch *sequences;    /* NULL: not kept up */
     struct lane lanes[CONFIG_SINKS_MAX]; /* as configured */
     size_t lanes_len;
     bool admitted; /* every lane was looked at: what each needs of the spool is known */

@@ -75,6 +75,11 @@ snapshot_options(const struct lane *l, bool defer_firing)
         .copy_schema = c->schema.copy && l->row.copies,
         .owner = c->schema.owner,
         .grants = c->schema.grants,
+        .database = c->schema.database,
+        .roles = c->schema.roles != ROLES_OFF,
+        .passwords = c->schema.roles == ROLES_WITH_PASSWORDS,
+        .publication = c->source.publication,
+        .subscriptions = c->schema.subscriptions == SUBSCRIPTIONS_DISABLED,
         .defer_firing = defer_firing,
         .sequence_margin = c->cutover.sequence_margin,
         .timeout_us = c->network.timeout_us,
@@ -153,7 +158,8 @@ add_counts(struct large_object_counts *to, const struct large_object_counts *n)
     to->bytes += n->bytes;
 }
 
-/* A call behind the fence builds on the one before it; one that stands alone compares everything. */
+/* A call behind the fence builds on the one before it; one that stands alone compares everything.
+ */
 bool
 agent_sync_large_objects(void *arg, const struct cutover_objects *o, struct err *err)
 {

@@ -184,10 +184,8 @@ static bool
 sync_objects(struct cutover *c, bool in_use, struct err *err)
 {
     struct large_object_counts n = {0};
-    const struct cutover_objects o = {.in_use = in_use,
-        .go_on = in_use ? go_on_ahead : go_on_in_time,
-        .arg = c,
-        .total = &n};
+    const struct cutover_objects o = {
+        .in_use = in_use, .go_on = in_use ? go_on_ahead : go_on_in_time, .arg = c, .total = &n};
     if (!c->env.sync_large_objects(c->env.arg, &o, err)) {
         return false;
     }

@@ -47,11 +47,11 @@ struct cutover_env {
     const struct stop *stop;
     /* False when a sink has failed for good, with the reason. */
     bool (*sinks)(void *arg, struct cutover_sinks *out, struct err *err);
-    /* Ends the background validation and what keeps sequences near; the snapshots belong to the cutover until its report is
-     * final. */
+    /* Ends the background validation and what keeps sequences near; the snapshots belong to the
+     * cutover until its report is final. */
     void (*take_snapshots)(void *arg);
-    /* Makes the large objects of every target those of the source. Before the fence (in_use) it does
-     * the bulk, behind it what was written since; each call of go_on may end it. */
+    /* Makes the large objects of every target those of the source. Before the fence (in_use) it
+     * does the bulk, behind it what was written since; each call of go_on may end it. */
     bool (*sync_large_objects)(void *arg, const struct cutover_objects *o, struct err *err);
     /* Sequences, and what waited for the cutover, on every target. */
     bool (*finish_targets)(void *arg, struct err *err);

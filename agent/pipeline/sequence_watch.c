@@ -34,8 +34,8 @@ struct sequence_watch {
 static bool
 connect(const struct sequence_watch *w, const char *dsn, PGconn **conn, struct err *err)
 {
-    struct pg_options o = {.application_name = "tidegate sequences",
-        .timeout_us = w->o.config->network.timeout_us};
+    struct pg_options o = {
+        .application_name = "tidegate sequences", .timeout_us = w->o.config->network.timeout_us};
     return *conn || (pg_connect(dsn, &o, conn, err) &&
                         pg_exec(*conn, "prepare the session",
                             "SET statement_timeout = '10s'; SET lock_timeout = '2s'", err));
@@ -44,8 +44,7 @@ connect(const struct sequence_watch *w, const char *dsn, PGconn **conn, struct e
 static bool
 is_wanted(const struct sequence_watch *w, size_t sink)
 {
-    return strcmp(w->o.config->sinks[sink].type, "postgresql") == 0 &&
-           w->o.wanted(w->o.arg, sink);
+    return strcmp(w->o.config->sinks[sink].type, "postgresql") == 0 && w->o.wanted(w->o.arg, sink);
 }
 
 static bool
@@ -74,13 +73,13 @@ static bool
 give(struct sequence_watch *w, size_t sink, const PGresult *now, struct err *err)
 {
     uint32_t count = 0;
+    const struct sequence_looks looks = {w->before, now, !w->given[sink]};
     if (!connect(w, w->o.config->sinks[sink].dsn, &w->targets[sink], err)) {
         return false;
     }
     pthread_mutex_lock(&w->lock);
     bool ok = w->held || !is_wanted(w, sink) ||
-              sequence_follow_set(w->targets[sink], w->before, now, !w->given[sink], w->o.stop,
-                  &count, err);
+              sequence_follow_set(w->targets[sink], &looks, w->o.stop, &count, err);
     pthread_mutex_unlock(&w->lock);
     if (count > 0) {
         log_debug(STAGE, "%u set at '%s'", count, w->o.config->sinks[sink].name);

@@ -30,8 +30,8 @@ struct sequence_watch_options {
 };
 
 /* Everything is borrowed. *out stays NULL when sequences.refresh is 0. */
-bool sequence_watch_start(const struct sequence_watch_options *o, struct sequence_watch **out,
-    struct err *err) must_use;
+bool sequence_watch_start(
+    const struct sequence_watch_options *o, struct sequence_watch **out, struct err *err) must_use;
 /* With true: when it returns, the thread sets nothing any more, until it is let go on with false.
  * Accepts NULL. */
 void sequence_watch_hold(struct sequence_watch *w, bool hold);

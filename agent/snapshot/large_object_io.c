@@ -13,9 +13,9 @@
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
 
-#define OID_OID     26
-#define INT8_OID    20
-#define BYTEA_OID   17
+#define OID_OID   26
+#define INT8_OID  20
+#define BYTEA_OID 17
 
 bool
 large_object_get(

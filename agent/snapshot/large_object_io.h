@@ -27,6 +27,7 @@ bool large_object_create(const struct copier *c, uint32_t oid, struct err *err) 
 bool large_object_pour(
     const struct copier *c, uint32_t oid, uint64_t *bytes, struct err *err) must_use;
 /* Sets the length of the target's object; inside of a transaction. */
-bool large_object_cut(const struct copier *c, uint32_t oid, uint64_t size, struct err *err) must_use;
+bool large_object_cut(
+    const struct copier *c, uint32_t oid, uint64_t size, struct err *err) must_use;
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * First both lists of objects are gone through side by side, which settles what is new, what is gone
- * and what stands beside the contents; then the contents of those that may differ are compared.
+ * First both lists of objects are gone through side by side, which settles what is new, what is
+ * gone and what stands beside the contents; then the contents of those that may differ are
+ * compared.
  *
  * Which may: pg_largeobject is a table, and every write to an object leaves at least one new row
- * version there (truncating does, too), whose xmin is not older than the oldest transaction that ran
- * when the mark was taken. Only who may read that table can ask so; others compare everything.
+ * version there (truncating does, too), whose xmin is not older than the oldest transaction that
+ * ran when the mark was taken. Only who may read that table can ask so; others compare everything.
  *
  * Writes are grouped into transactions of moderate size. An object is written in place: a reader of
  * the target before the cutover is over may see it half.
@@ -159,9 +160,10 @@ say(struct work *w, const struct list *a, const struct list *there, bool *said, 
     buf_init(&sql, SQL_MAX);
     describe(w, a, there, &sql);
     *said = sql.len > 0;
-    bool ok = buf_ok(&sql, "description of a large object", err) &&
-              (!*said || (begin(w, err) && pg_exec(w->s->c->target, "target: describe a large object",
-                                               buf_cstr(&sql), err)));
+    bool ok =
+        buf_ok(&sql, "description of a large object", err) &&
+        (!*said || (begin(w, err) && pg_exec(w->s->c->target, "target: describe a large object",
+                                         buf_cstr(&sql), err)));
     buf_done(&sql);
     return ok;
 }
@@ -338,8 +340,8 @@ compare_batch(struct work *w, const char *oids, struct err *err)
 static const char all_sql[] = "DECLARE tidegate_lo NO SCROLL CURSOR WITH HOLD FOR"
                               " SELECT oid FROM pg_catalog.pg_largeobject_metadata ORDER BY 1";
 
-/* A difference of ages is right beyond a wrap of transaction ids; one that is too old to tell counts
- * as new. */
+/* A difference of ages is right beyond a wrap of transaction ids; one that is too old to tell
+ * counts as new. */
 static bool
 declare_cursor(struct work *w, struct err *err)
 {

@@ -12,7 +12,7 @@
 #include "agent/pg/query.h"
 #include "agent/snapshot/sequences.h"
 
-#define SQL_MAX (64U << 20)
+#define SQL_MAX     (64U << 20)
 /* What the server itself may lose of a sequence in a crash. */
 #define AHEAD_LEAST 32
 
@@ -35,7 +35,8 @@ static const char look_sql[] =
 bool
 sequence_follow_look(PGconn *source, const struct stop *stop, PGresult **out, struct err *err)
 {
-    return pg_query_long(source, "source: look at the sequences", look_sql, 0, NULL, stop, out, err);
+    return pg_query_long(
+        source, "source: look at the sequences", look_sql, 0, NULL, stop, out, err);
 }
 
 /* Positive: in the direction of the sequence. In steps, no more than can be counted. */
@@ -46,8 +47,8 @@ moved_on(const struct sequence_state *a, const struct sequence_state *b, uint64_
     if (b->increment == 0 || (up ? b->last < a->last : b->last > a->last)) {
         return false;
     }
-    uint64_t way = up ? (uint64_t)b->last - (uint64_t)a->last
-                      : (uint64_t)a->last - (uint64_t)b->last;
+    uint64_t way =
+        up ? (uint64_t)b->last - (uint64_t)a->last : (uint64_t)a->last - (uint64_t)b->last;
     *steps = way / (up ? (uint64_t)b->increment : 0 - (uint64_t)b->increment);
     return true;
 }
@@ -99,8 +100,9 @@ compare(const PGresult *a, int i, const PGresult *b, int k)
 
 /* Columns of the list: schema, name, value, wrapped. */
 static uint32_t
-list_moves(const PGresult *before, const PGresult *now, bool all, struct buf *sql)
+list_moves(const struct sequence_looks *l, struct buf *sql)
 {
+    const PGresult *before = l->before, *now = l->now;
     uint32_t n = 0;
     int old = 0, old_len = before ? PQntuples(before) : 0;
     for (int i = 0; i < PQntuples(now); i++) {
@@ -112,7 +114,7 @@ list_moves(const PGresult *before, const PGresult *now, bool all, struct buf *sq
         if (known) {
             a = state_of(before, old);
         }
-        struct sequence_move m = sequence_follow_decide(known ? &a : NULL, &b, all);
+        struct sequence_move m = sequence_follow_decide(known ? &a : NULL, &b, l->all);
         if (!m.send) {
             continue;
         }
@@ -126,15 +128,15 @@ list_moves(const PGresult *before, const PGresult *now, bool all, struct buf *sq
 }
 
 bool
-sequence_follow_set(PGconn *target, const PGresult *before, const PGresult *now, bool all,
-    const struct stop *stop, uint32_t *count, struct err *err)
+sequence_follow_set(PGconn *target, const struct sequence_looks *looks, const struct stop *stop,
+    uint32_t *count, struct err *err)
 {
     struct buf sql;
     PGresult *res = NULL;
     *count = 0;
     buf_init(&sql, SQL_MAX);
     buf_str(&sql, "WITH v (ns, nm, val, wrapped) AS (VALUES ");
-    uint32_t n = list_moves(before, now, all, &sql);
+    uint32_t n = list_moves(looks, &sql);
     buf_str(&sql,
         "), c AS MATERIALIZED (SELECT c.oid, v.val, v.wrapped, s.seqincrement > 0 AS up,"
         "  pg_catalog.pg_sequence_last_value(c.oid) AS last"

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/buf.h"
 #include "agent/base/err.h"
 #include "sinks/postgres/flight.h"
 
@@ -28,6 +29,14 @@ struct pipe_owed {
 };
 #define PIPE_OWED 4u
 
+struct pipe_copy {
+    bool open;
+    struct flight_entry entry; /* of it, with the rows so far */
+    size_t sent;
+    struct buf chunk;
+    int64_t trip_us; /* the shortest time from a COPY to the server's being ready; 0: none yet */
+};
+
 struct pipe {
     PGconn *conn; /* borrowed */
     struct flight flight;
@@ -37,6 +46,7 @@ struct pipe {
     bool asked;     /* the server was asked to answer everything sent so far */
     struct pipe_owed owed[PIPE_OWED];
     uint32_t owed_len;
+    struct pipe_copy copy;
     struct flight_commit commit; /* last one answered; transactions and rows are sums since open */
     uint64_t durable;            /* position of the last durable one answered */
     PGresult *rows;              /* of the last FLIGHT_QUERY answered */
@@ -76,6 +86,16 @@ bool pipe_sql(struct pipe *p, const char *sql, struct err *err) must_use;
 bool pipe_control(struct pipe *p, const char *name, const char *label, struct err *err) must_use;
 /* Ends a protocol sequence: the server answers everything and does its housekeeping. */
 bool pipe_sync(struct pipe *p, struct err *err) must_use;
+
+/* COPY ... FROM STDIN in binary. Waits for all answers, then takes rows without a bound but the
+ * network's, until the next statement or pipe_drain ends it, or by itself when it has become long
+ * (`copy.open` tells). A row that is refused is an error at the end at the latest. */
+bool pipe_copy_open(
+    struct pipe *p, const char *sql, const struct flight_entry *about, struct err *err) must_use;
+/* Its fields, each as length, or -1 for NULL, and bytes. */
+bool pipe_copy_row(
+    struct pipe *p, uint32_t fields, const uint8_t *bytes, size_t len, struct err *err) must_use;
+bool pipe_copy_close(struct pipe *p, struct err *err) must_use;
 
 /* Sends what is owed, hands everything to the network and asks for the answers. */
 bool pipe_push(struct pipe *p, struct err *err) must_use;

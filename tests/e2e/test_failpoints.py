@@ -112,6 +112,9 @@ def drive(world, agent, spec):
         stream(world)
     if spec.startswith("sink.prepare"):
         prepare_some(world, agent)
+    if spec.startswith("sink.copied"):
+        for _ in range(6):
+            world.source.psql("insert into a (v) select g from generate_series(1, 3000) g", world.db, check=False)
     if spec.startswith("spool.pack."):
         leave_behind(world, agent)
     # Enough for several segments, so that sealing and retiring happen.
