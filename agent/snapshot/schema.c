@@ -221,13 +221,16 @@ read_file(const char *path, char **out, struct err *err)
     return rc >= 0 ? true : err_sys(err, ERR_FATAL, -rc, "cannot read '%s'", path);
 }
 
-/* Publications of migrations, this one's and others'. */
+/* Publications and event triggers of migrations, this one's and others'. */
 static bool
-is_own_publication(const struct snapshot_options *o, const struct toc_entry *e)
+is_ours(const struct snapshot_options *o, const struct toc_entry *e)
 {
-    return strcmp(e->type, "PUBLICATION") == 0 &&
-           ((o->publication && strcmp(e->name, o->publication) == 0) ||
-               strncmp(e->name, "tidegate_", 9) == 0);
+    if (strcmp(e->type, "PUBLICATION") == 0 && o->publication &&
+        strcmp(e->name, o->publication) == 0) {
+        return true;
+    }
+    return (strcmp(e->type, "PUBLICATION") == 0 || strcmp(e->type, "EVENT TRIGGER") == 0) &&
+           strncmp(e->name, "tidegate_", 9) == 0;
 }
 
 static bool
@@ -243,10 +246,10 @@ depends_on(const struct toc_entry *e, uint32_t id)
 
 /* With what belongs to them: their tables, comments. */
 static void
-leave_out_publications(const struct snapshot_options *o, struct toc *t)
+leave_out_ours(const struct snapshot_options *o, struct toc *t)
 {
     for (size_t i = 0; i < t->len; i++) {
-        if (!is_own_publication(o, &t->items[i])) {
+        if (!is_ours(o, &t->items[i])) {
             continue;
         }
         uint32_t id = t->items[i].id;
@@ -306,7 +309,7 @@ schema_load(
     }
     out->loaded = load_section(o, pg_restore, "pre-data", &out->before, err) &&
                   load_section(o, pg_restore, "post-data", &out->behind, err);
-    leave_out_publications(o, &out->behind);
+    leave_out_ours(o, &out->behind);
     x_free(pg_dump);
     x_free(pg_restore);
     if (!out->loaded) {
