@@ -20,6 +20,7 @@ struct string_list {
 };
 
 enum fence_kind { FENCE_NONE, FENCE_READ_ONLY };
+enum plugin { PLUGIN_PGOUTPUT, PLUGIN_WAL2JSON, PLUGIN_TEST_DECODING };
 enum two_phase { TWO_PHASE_AUTO, TWO_PHASE_ON, TWO_PHASE_OFF };
 enum spool_compression { COMPRESSION_NONE, COMPRESSION_PRESSURE, COMPRESSION_ZSTD };
 enum error_policy { ON_ERROR_STOP, ON_ERROR_DEAD_LETTER, ON_ERROR_UPSERT, ON_ERROR_STOP_TABLE };
@@ -65,6 +66,7 @@ struct config {
         char *type;
         char *dsn;                /* secret */
         char *slot, *publication; /* default tidegate_<name> */
+        enum plugin plugin;
         bool streaming;
         enum two_phase two_phase;
     } source;

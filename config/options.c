@@ -36,6 +36,8 @@
 
 static const struct option_word identity_words[] = {
     {"full", IDENTITY_FULL}, {"refuse", IDENTITY_REFUSE}, {NULL, 0}};
+static const struct option_word plugin_words[] = {{"pgoutput", PLUGIN_PGOUTPUT},
+    {"wal2json", PLUGIN_WAL2JSON}, {"test_decoding", PLUGIN_TEST_DECODING}, {NULL, 0}};
 static const struct option_word ddl_words[] = {{"apply", DDL_POLICY_APPLY},
     {"stop", DDL_POLICY_STOP}, {"ignore", DDL_POLICY_IGNORE}, {NULL, 0}};
 static const struct option_word ddl_class_words[] = {{"default", DDL_POLICY_DEFAULT},
@@ -124,12 +126,24 @@ const struct option option_table[] = {
         .derived = "`tidegate_<name>`",
         .example = "tidegate_orders",
         .doc = "Name of the publication on the source. It is created when it is not there."},
+    {.path = "source.plugin",
+        .type = OPTION_WORD,
+        AT(source.plugin),
+        .def = "pgoutput",
+        .words = plugin_words,
+        .doc = "Logical decoding plugin of the slot. `pgoutput` comes with every server, carries "
+               "most and costs least. `wal2json` (2.5 or newer, format version 2) and "
+               "`test_decoding` "
+               "are for servers that offer nothing else: they send the changes of every table of "
+               "the database, in text, and cannot express all that a table may hold; `tidegate "
+               "check` "
+               "says what. No publication is made for them. A migration keeps its plugin."},
     {.path = "source.streaming",
         .type = OPTION_BOOL,
         AT(source.streaming),
         .def = "true",
         .doc = "Take large transactions from the source while they are still open there. Without "
-               "it the source keeps them on its own disk until they end."},
+               "it the source keeps them on its own disk until they end. Only `pgoutput` can."},
     {.path = "source.two_phase",
         .type = OPTION_WORD,
         AT(source.two_phase),
@@ -141,7 +155,7 @@ const struct option option_table[] = {
                "transactions as "
                "the source (`max_prepared_transactions`), and no two of them are on one server, "
                "where names would meet. It begins when the copy is over and is "
-               "decided once, at the start of a migration."},
+               "decided once, at the start of a migration. Only `pgoutput` can."},
 
     {.path = "tables.include",
         .type = OPTION_LIST,

@@ -8,6 +8,7 @@
 #include "agent/base/failpoint.h"
 #include "agent/base/log.h"
 #include "agent/pipeline/agent.intern.h"
+#include "config/names.h"
 
 #define STAGE            "agent"
 #define CURSORS_EVERY_US 10000000
@@ -118,7 +119,7 @@ agent_lane_steps(const struct lane *l)
             .inflight_bytes = s->inflight_bytes,
             .timeout_us = c->network.timeout_us,
             .copied = l->sync.lowest},
-        .decoder = decoder_find("pgoutput"),
+        .decoder = decoder_find(plugin_name(c->source.plugin)),
         .spool = a->spool,
         .sync = &l->sync,
         .start = agent_lane_start(l),

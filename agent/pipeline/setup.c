@@ -20,6 +20,7 @@
 #include "agent/pipeline/ddl.h"
 #include "agent/pipeline/ddl_capture.h"
 #include "agent/pipeline/two_phase.h"
+#include "config/names.h"
 
 #define STAGE         "setup"
 #define LOCK_ATTEMPTS 10
@@ -49,9 +50,10 @@ remember_source(const struct config *config, struct store *store, const struct p
 {
     char id[32];
     snprintf(id, sizeof(id), "%llu", (unsigned long long)server->system_id);
-    const char *keys[] = {"name", "source_system_id", "source_database", "setup"};
-    const char *values[] = {config->name, id, server->database, "started"};
-    return store_set_many(store, keys, values, 4, err);
+    const char *keys[] = {"name", "source_system_id", "source_database", STORE_PLUGIN, "setup"};
+    const char *values[] = {
+        config->name, id, server->database, plugin_name(config->source.plugin), "started"};
+    return store_set_many(store, keys, values, 5, err);
 }
 
 static bool
@@ -233,6 +235,18 @@ catch_ddl(const struct config *config, struct store *store, PGconn *conn, struct
     return true;
 }
 
+/* Only pgoutput knows publications, which the triggers need. */
+static bool
+publish(const struct config *config, struct store *store, PGconn *conn,
+    const struct pg_tables *tables, struct err *err)
+{
+    return pg_publication_drop(conn, config->source.publication, err) &&
+           pg_slot_drop(conn, config->source.slot, err) &&
+           (config->source.plugin != PLUGIN_PGOUTPUT ||
+               (create_publication(config, conn, tables, err) &&
+                   catch_ddl(config, store, conn, err)));
+}
+
 static bool
 prepare(const struct config *config, struct store *store, PGconn *conn, struct err *err)
 {
@@ -246,9 +260,7 @@ prepare(const struct config *config, struct store *store, PGconn *conn, struct e
               remember_tables(config, store, &tables, err);
     FAILPOINT("setup.remembered");
     ok = ok && alter_identities(config, store, conn, &tables, err) &&
-         pg_publication_drop(conn, config->source.publication, err) &&
-         pg_slot_drop(conn, config->source.slot, err) &&
-         create_publication(config, conn, &tables, err) && catch_ddl(config, store, conn, err);
+         publish(config, store, conn, &tables, err);
     FAILPOINT("setup.published");
     pg_tables_free(&tables);
     return ok;
@@ -304,6 +316,30 @@ same_name(const struct config *config, struct store *store, struct err *err)
     return same;
 }
 
+/* Slot and spool are of one plugin. What was begun before there was a choice is pgoutput's. */
+static bool
+same_plugin(const struct config *config, struct store *store, struct err *err)
+{
+    char *plugin = NULL;
+    const char *now = plugin_name(config->source.plugin);
+    if (!store_get(store, STORE_PLUGIN, &plugin, err)) {
+        return false;
+    }
+    const char *before = plugin ? plugin : plugin_name(PLUGIN_PGOUTPUT);
+    bool same = strcmp(before, now) == 0;
+    if (!same) {
+        err_set(err, ERR_CONFIG,
+            "the migration was begun with source.plugin: %s, and the configuration says %s", before,
+            now);
+        err_hint(err,
+            "slot and spool belong to a plugin: go on with `source.plugin: %s`, or remove the "
+            "migration with `tidegate cleanup` and begin anew",
+            before);
+    }
+    x_free(plugin);
+    return same;
+}
+
 static bool
 same_source(struct store *store, const struct pg_server *server, struct err *err)
 {
@@ -337,8 +373,9 @@ setup_check_source(
 {
     PGconn *conn = NULL;
     struct pg_server server;
-    bool ok = same_name(config, store, err) && connect_source(config, &conn, err) &&
-              pg_server_read(conn, &server, err) && same_source(store, &server, err);
+    bool ok = same_name(config, store, err) && same_plugin(config, store, err) &&
+              connect_source(config, &conn, err) && pg_server_read(conn, &server, err) &&
+              same_source(store, &server, err);
     PQfinish(conn);
     if (ok) {
         *feed_id = server.system_id;

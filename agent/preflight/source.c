@@ -392,7 +392,7 @@ preflight_gather_source(
     if (ok) {
         try_replication(in->config, out);
     }
-    return ok;
+    return ok && preflight_gather_plugin(in, a, out, err);
 }
 
 void
