@@ -131,6 +131,16 @@ agent_lane_steps(const struct lane *l)
             .policy = s->on_error,
             .limit = s->dead_letter_limit,
             .clock = a->clock},
+        .ddl = {.store = a->store,
+            .sink = s->name,
+            .publication = c->source.publication,
+            .filter = {.include = (const char *const *)c->tables.include.items,
+                .include_len = c->tables.include.len,
+                .exclude = (const char *const *)c->tables.exclude.items,
+                .exclude_len = c->tables.exclude.len},
+            .config = &c->ddl,
+            .sync = &l->sync,
+            .owner = c->schema.owner},
         .resync = l->view};
 }
 

@@ -50,6 +50,8 @@ deliver_status(struct deliver *deliver, struct sink_status *s)
     s->transactions = d.progress.transactions;
     s->rows = d.progress.rows;
     s->upserted = d.progress.upserted;
+    s->ddl_applied = d.ddl.applied;
+    s->ddl_ignored = d.ddl.ignored;
     snprintf(s->error, sizeof(s->error), "%s", d.error.text);
 }
 

@@ -40,6 +40,7 @@ struct delivery {
     int64_t idle_us;   /* wall clock when nothing was waiting last; 0: not yet */
     int64_t alone_us;  /* since when each row goes alone */
     struct park *park; /* NULL: no letters */
+    struct ddl_gate *ddl;
     uint64_t upserted; /* in the sessions before this one */
     unsigned since_poll;
     struct retry retry;
@@ -265,10 +266,12 @@ hand_over(struct delivery *d, const struct record *rec, struct err *err)
     follow_transaction(d, rec, &change);
     arena_reset(&d->arena);
     bool meant = false;
-    bool ok =
-        is_meant(d, &change, &meant, err) &&
-        (!meant || (look_at_prepared(d, &change, err) && apply_or_park(d, rec, &change, err) &&
-                       settle_prepared(d, &change, err)));
+    bool ok = is_meant(d, &change, &meant, err) &&
+              (!meant || (change.kind == CHANGE_MESSAGE
+                                 ? ddl_gate_message(d->ddl, d->sink, &change, d->commit_record, err)
+                                 : look_at_prepared(d, &change, err) &&
+                                       apply_or_park(d, rec, &change, err) &&
+                                       settle_prepared(d, &change, err)));
     if (ok) {
         tell_border(d);
     }
@@ -369,7 +372,8 @@ delivery_open(struct delivery *d, uint64_t *resume, struct err *err)
     }
     d->synced_us = now_us(d);
     d->border = *resume;
-    return doubts_load(&d->doubts, err) && (!d->park || park_open(d->park, *resume, err)) &&
+    return doubts_load(&d->doubts, err) && ddl_gate_open(d->ddl, err) &&
+           (!d->park || park_open(d->park, *resume, err)) &&
            (!d->o.resync || resync_view_begin(d->o.resync, *resume, err));
 }
 
@@ -393,6 +397,10 @@ delivery_failed(struct delivery *d, const struct err *err, int64_t *pause_us, in
         d->o.params.row_by_row = true;
         d->alone_us = now_us(d);
         return DELIVERY_ROW_BY_ROW;
+    }
+    if (ddl_gate_waits(d->ddl)) {
+        d->alone_us = now_us(d);
+        return DELIVERY_UNDECIDED;
     }
     if (now_us(d) - d->opened_us > STABLE_US) {
         retry_success(&d->retry);
@@ -440,6 +448,24 @@ delivery_stopped(const struct delivery *d, uint64_t *n)
     return d->o.resync ? resync_view_stopped(d->o.resync, n) : "";
 }
 
+bool
+delivery_decided(struct delivery *d)
+{
+    return ddl_gate_decided(d->ddl);
+}
+
+const char *
+delivery_ddl_news(struct delivery *d)
+{
+    return ddl_gate_news(d->ddl);
+}
+
+void
+delivery_ddl_counts(const struct delivery *d, struct ddl_counts *out)
+{
+    ddl_gate_counts(d->ddl, out);
+}
+
 int
 delivery_sink_fd(const struct delivery *d)
 {
@@ -466,6 +492,7 @@ delivery_new(const struct delivery_options *o, struct delivery **out, struct err
     arena_init(&d->arena, ARENA_BLOCK, 0);
     atomic_init(&d->durable, o->start);
     doubts_init(&d->doubts, o->letters.store, o->params.name);
+    d->ddl = ddl_gate_new(&o->ddl);
     d->park = o->letters.store ? park_new(&o->letters) : NULL;
     if (o->letters.policy == ON_ERROR_UPSERT) {
         d->o.params.refusal = SINK_REFUSAL_UPSERT;
@@ -488,6 +515,7 @@ delivery_free(struct delivery *d)
     }
     delivery_close(d);
     park_free(d->park);
+    ddl_gate_free(d->ddl);
     doubts_done(&d->doubts);
     decoder_free(d->decoder);
     arena_done(&d->arena);

@@ -73,13 +73,13 @@ static bool
 give(struct sequence_watch *w, size_t sink, const PGresult *now, struct err *err)
 {
     uint32_t count = 0;
+    const struct sequence_looks looks = {w->before, now, !w->given[sink]};
     if (!connect(w, w->o.config->sinks[sink].dsn, &w->targets[sink], err)) {
         return false;
     }
     pthread_mutex_lock(&w->lock);
     bool ok = w->held || !is_wanted(w, sink) ||
-              sequence_follow_set(
-                  w->targets[sink], w->before, now, !w->given[sink], w->o.stop, &count, err);
+              sequence_follow_set(w->targets[sink], &looks, w->o.stop, &count, err);
     pthread_mutex_unlock(&w->lock);
     if (count > 0) {
         log_debug(STAGE, "%u set at '%s'", count, w->o.config->sinks[sink].name);

@@ -33,6 +33,7 @@ enum sink_state {
     SINK_CONNECTING,
     SINK_RUNNING,
     SINK_PAUSED,
+    SINK_STOPPED, /* in front of a statement of DDL, until the operator decides */
     SINK_FAILED,
 };
 const char *sink_state_name(enum sink_state s); /* "waiting" ... */
@@ -54,6 +55,7 @@ struct sink_status {
     double lag_seconds; /* age of the oldest transaction it has not applied; 0 when there is none */
     uint64_t transactions, rows;                    /* since the agent started */
     uint64_t dead_letters;                          /* that wait */
+    uint64_t ddl_applied, ddl_ignored;              /* statements, since the agent started */
     struct table_status tables[TABLES_STOPPED_MAX]; /* the first of those out of the stream */
     size_t tables_len;
     uint64_t tables_stopped; /* all of them */

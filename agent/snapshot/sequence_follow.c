@@ -100,8 +100,9 @@ compare(const PGresult *a, int i, const PGresult *b, int k)
 
 /* Columns of the list: schema, name, value, wrapped. */
 static uint32_t
-list_moves(const PGresult *before, const PGresult *now, bool all, struct buf *sql)
+list_moves(const struct sequence_looks *l, struct buf *sql)
 {
+    const PGresult *before = l->before, *now = l->now;
     uint32_t n = 0;
     int old = 0, old_len = before ? PQntuples(before) : 0;
     for (int i = 0; i < PQntuples(now); i++) {
@@ -113,7 +114,7 @@ list_moves(const PGresult *before, const PGresult *now, bool all, struct buf *sq
         if (known) {
             a = state_of(before, old);
         }
-        struct sequence_move m = sequence_follow_decide(known ? &a : NULL, &b, all);
+        struct sequence_move m = sequence_follow_decide(known ? &a : NULL, &b, l->all);
         if (!m.send) {
             continue;
         }
@@ -127,15 +128,15 @@ list_moves(const PGresult *before, const PGresult *now, bool all, struct buf *sq
 }
 
 bool
-sequence_follow_set(PGconn *target, const PGresult *before, const PGresult *now, bool all,
-    const struct stop *stop, uint32_t *count, struct err *err)
+sequence_follow_set(PGconn *target, const struct sequence_looks *looks, const struct stop *stop,
+    uint32_t *count, struct err *err)
 {
     struct buf sql;
     PGresult *res = NULL;
     *count = 0;
     buf_init(&sql, SQL_MAX);
     buf_str(&sql, "WITH v (ns, nm, val, wrapped) AS (VALUES ");
-    uint32_t n = list_moves(before, now, all, &sql);
+    uint32_t n = list_moves(looks, &sql);
     buf_str(&sql,
         "), c AS MATERIALIZED (SELECT c.oid, v.val, v.wrapped, s.seqincrement > 0 AS up,"
         "  pg_catalog.pg_sequence_last_value(c.oid) AS last"

@@ -20,10 +20,14 @@
 bool sequence_follow_look(
     PGconn *source, const struct stop *stop, PGresult **out, struct err *err) must_use;
 
-/* Sets what moved between `before` and `now` (`before` NULL: everything that was used). With `all`
- * those that did not move are brought up to their value, too. Sequences that the target does not
- * have, or whose limits are others, are left alone. *count: how many were set. */
-bool sequence_follow_set(PGconn *target, const PGresult *before, const PGresult *now, bool all,
+struct sequence_looks {
+    const PGresult *before; /* NULL: there was none, and everything that was used is set */
+    const PGresult *now;
+    bool all; /* those that did not move are brought up to their value, too */
+};
+/* Sets what moved between the two. Sequences that the target does not have, or whose limits are
+ * others, are left alone. *count: how many were set. */
+bool sequence_follow_set(PGconn *target, const struct sequence_looks *looks,
     const struct stop *stop, uint32_t *count, struct err *err) must_use;
 
 /* What the target is to get. Pure. */

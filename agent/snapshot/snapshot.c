@@ -10,6 +10,7 @@
 #include "agent/base/arena.h"
 #include "agent/base/log.h"
 #include "agent/pg/catalog.h"
+#include "agent/snapshot/database.h"
 #include "agent/snapshot/large_object_sync.h"
 #include "agent/snapshot/large_objects.h"
 #include "agent/snapshot/matviews.h"
@@ -216,7 +217,9 @@ snapshot_finish(struct snapshot *s, struct err *err)
     struct reporter r = {.line = log_line};
     bool ok = step_open(&t, s, s->o.stop, err) &&
               sequences_carry(t.source, t.target, s->o.sequence_margin, &count, err) &&
-              make_pending(&t, POST_FINISH, &r, err);
+              make_pending(&t, POST_FINISH, &r, err) &&
+              (!s->o.copy_schema || !s->o.database ||
+                  database_hand_over(t.source, t.target, s->o.name, s->o.owner, s->o.grants, err));
     step_close(&t);
     return ok;
 }

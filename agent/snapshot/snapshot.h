@@ -29,12 +29,16 @@ struct snapshot_options {
     const char *dir; /* for the schema dump and scratch files */
     struct table_filter filter;
     struct store *store;
-    int jobs;               /* tables or parts copied at a time */
-    int index_jobs;         /* indexes and constraints built at a time */
-    uint64_t split_above;   /* heaps larger than this are copied in several parts, bytes */
-    const char *only_table; /* as SQL: the schema is that of this table; NULL: everything */
-    bool copy_schema;       /* false: the target's tables are there already */
-    bool owner, grants;     /* carry ownership, privileges */
+    int jobs;                /* tables or parts copied at a time */
+    int index_jobs;          /* indexes and constraints built at a time */
+    uint64_t split_above;    /* heaps larger than this are copied in several parts, bytes */
+    const char *only_table;  /* as SQL: the schema is that of this table; NULL: everything */
+    bool copy_schema;        /* false: the target's tables are there already */
+    bool owner, grants;      /* carry ownership, privileges */
+    bool database;           /* carry what belongs to the database itself */
+    bool roles, passwords;   /* make missing roles; with their passwords */
+    bool subscriptions;      /* make them, disabled */
+    const char *publication; /* ours, which is not carried; NULL: those of our names alone */
     /* The apply session cannot set session_replication_role: foreign keys, triggers and rules that
      * would fire on replicated rows wait for snapshot_finish. */
     bool defer_firing;

@@ -77,8 +77,9 @@ apply_init(struct apply *a, PGconn *conn, const struct sink_params *p, bool nati
     a->group_bytes = p->group_bytes;
     a->isolate = p->row_by_row && p->refusal != SINK_REFUSAL_ENDS;
     a->refusal = p->refusal;
-    if (a->isolate) {
-        a->group_max = 1; /* what the commit refuses is then one transaction of the source */
+    if (p->row_by_row) {
+        /* What is refused then is the first that is missing: everything before it is committed. */
+        a->group_max = 1;
     }
     a->seen = a->durable_sent = resume;
     a->durable_us = a->sync_us = clock_mono_us(a->clock);
@@ -362,7 +363,8 @@ source_commit(struct apply *a, const struct change *c, struct err *err)
         return true;
     }
     a->group.transactions++;
-    bool full = a->group.transactions >= a->group_now || a->group.bytes >= a->group_bytes;
+    bool full =
+        a->group.ddl || a->group.transactions >= a->group_now || a->group.bytes >= a->group_bytes;
     if (!full) {
         return true;
     }
@@ -385,10 +387,12 @@ source_discard(struct apply *a, struct err *err)
                    "transaction was cut off at the source, and earlier ones are "
                    "not yet committed on the target");
     }
+    bool ddl = a->group.ddl;
     rows_drop(&a->rows);
     a->group = (struct apply_group){0};
     return pipe_control(
-        &a->pipe, ROLLBACK_NAME, "roll back a transaction cut off at the source", err);
+               &a->pipe, ROLLBACK_NAME, "roll back a transaction cut off at the source", err) &&
+           (!ddl || cache_forget(&a->rows.cache, &a->pipe, err));
 }
 
 static bool

@@ -12,6 +12,7 @@
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
 #include "sinks/postgres/apply.h"
+#include "sinks/postgres/ddl.h"
 #include "sinks/postgres/origin.h"
 #include "sinks/postgres/replay.h"
 #include "sinks/postgres/session.h"
@@ -85,6 +86,12 @@ postgres_apply(struct sink *s, const struct change *c, struct err *err)
 }
 
 static bool
+postgres_ddl(struct sink *s, const struct sink_ddl *d, struct err *err)
+{
+    return ddl_execute(&of(s)->apply, d, err);
+}
+
+static bool
 postgres_flush(struct sink *s, struct err *err)
 {
     return apply_flush(&of(s)->apply, err);
@@ -130,6 +137,7 @@ const struct sink_ops sink_postgresql_ops = {
     .features = SINK_OWNS_POSITION | SINK_TRUNCATE,
     .open = postgres_open,
     .apply = postgres_apply,
+    .ddl = postgres_ddl,
     .flush = postgres_flush,
     .poll = postgres_poll,
     .sync = postgres_sync,

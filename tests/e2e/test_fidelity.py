@@ -75,7 +75,8 @@ class Migration:
             if self.prepared:
                 own = ("target",) if case.blocks["target"] else ("schema",)
                 fidelity.create(self.world.target, self.world.db, case, own)
-                fidelity.empty(self.world.target, self.world.db, case)
+                if not case.blocks["target"]:
+                    fidelity.empty(self.world.target, self.world.db, case)
 
     def findings(self, agent):
         """[(id, verdict, text)] of `tidegate check`."""

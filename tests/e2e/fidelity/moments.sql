@@ -16,7 +16,7 @@ insert into moments values (1, 'infinity', '24:00:00', '24:00:00-15:59:59', 'inf
 insert into spans values (1, '178000000 years', '178000000 years', '1.234567 s'), (2, '-178000000 years', '-1 mon', '-1.999 s'),
   (3, '2147483647 days -2147483648 months', null, null), (4, '-2147483648 days', '0', '0'),
   (5, '1 mon -31 days 744:00:00', '1 year -12 months', '24:00'), (6, '30 days', '1 year', null), (7, '1 month', null, null),
-  (8, '2562047788:00:54.775807', null, null), (9, '-2562047788:00:54.775807', null, null), (10, '720 hours', null, null);
+  (8, '2147483647:59:59.999999', null, null), (9, '-2147483647:59:59.999999', null, null), (10, '720 hours', null, null);
 insert into rounded values (1, '23:59:59.5', '2020-01-01 00:00:00.0005', '2020-01-01 00:00:00.5+00');
 -- section: stream
 insert into moments select id + 100, d, t, tz, ts, tsz from moments;

@@ -186,7 +186,7 @@ select json_build_array(n.nspname, c.relname, c.relkind, c.relpersistence, a.att
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 left join pg_type t on t.oid = a.atttypid
-where c.relkind in ('r', 'm', 'v') and c.relispopulated and c.relpersistence <> 't' and n.nspname = any (array[{schemas}]::name[])
+where c.relkind in ('r', 'p', 'm', 'v') and c.relispopulated and c.relpersistence <> 't' and n.nspname = any (array[{schemas}]::name[])
 order by n.nspname, c.relname, a.attname collate "C"
 """
 
@@ -224,12 +224,11 @@ class Side:
         for (schema, table), t in tables.items():
             text = "row(" + ", ".join("t." + _ident(c) for c, _ in t["columns"]) + ")::text"
             exact = ", ".join(f"{send}(t.{_ident(c)})" for c, send in t["columns"] if send)
-            only = "only " if t["kind"] == "r" else ""
             parts.append(
                 f"select json_build_array({literal(schema)}, {literal(table)},"
                 f" encode(convert_to(left({text}, 400), '{self.encoding}'), 'escape'),"
                 f" md5(convert_to({text}, '{self.encoding}')), md5(row({exact})::text))"
-                f" from {only}{_ident(schema)}.{_ident(table)} t;")
+                f" from {t['only']}{_ident(schema)}.{_ident(table)} t;")
         out = {key: [] for key in tables}
         for schema, table, *row in self.rows("\n".join(parts)):
             out[(schema, table)].append(tuple(row))
@@ -250,12 +249,16 @@ def differences(source, target, cases, when):
     wanted = {key: t for key, t in source.tables(names).items()
               if key not in ignored and not (when != "copy" and t["persistence"] == "u")}
     there = target.tables(names)
+    for side in (wanted, there):  # either may be partitioned where the other is not
+        for key, t in side.items():
+            t["only"] = "only " if t["kind"] == "r" else ""
     both = {key: dict(t, columns=[(c, send if dict(there[key]["columns"]).get(c) == send else None)
                                   for c, send in t["columns"]])
             for key, t in wanted.items() if key in there}
     for schema, table in wanted.keys() - both.keys():
         out.setdefault(schema, []).append(f"{when}: table {table} is not on the target")
-    a, b = source.contents(both), target.contents(both)
+    a = source.contents(both)
+    b = target.contents({key: dict(t, only=there[key]["only"]) for key, t in both.items()})
     for schema, table in both:
         left, right = a[(schema, table)], b[(schema, table)]
         if left == right:
