@@ -80,9 +80,20 @@ status_survives_the_way_there_and_back(void **state)
         .constraints_failed = 8,
         .sinks_len = 2,
     };
-    s.sinks[0] =
-        (struct sink_status){"a", "postgresql", SINK_PAUSED, 1, 2, 3, 4.5, 6, 7, 21, 22, "why"};
-    s.sinks[1] = (struct sink_status){"b", "null", SINK_FAILED, 8, 9, 10, 11.5, 12, 13, 0, 0, ""};
+    s.sinks[0] = (struct sink_status){.name = "a",
+        .type = "postgresql",
+        .state = SINK_PAUSED,
+        .dead_letters = 21,
+        .upserted = 22,
+        .error = "why",
+        .tables = {{"S", "t", "stopped", 0x1234, "refused"}},
+        .tables_len = 1,
+        .tables_stopped = 9};
+    s.sinks[1] = (struct sink_status){.name = "b",
+        .type = "null",
+        .state = SINK_FAILED,
+        .durable_position = 9,
+        .lag_seconds = 11.5};
     struct buf b;
     buf_init(&b, 1 << 20);
     status_json_write(&b, &s, &now);
@@ -112,6 +123,12 @@ status_survives_the_way_there_and_back(void **state)
     assert_string_equal(back.sinks[0].error, "why");
     assert_int_equal(back.sinks[0].dead_letters, 21);
     assert_int_equal(back.sinks[0].upserted, 22);
+    assert_int_equal(back.sinks[0].tables_stopped, 9);
+    assert_int_equal(back.sinks[0].tables_len, 1);
+    assert_string_equal(back.sinks[0].tables[0].state, "stopped");
+    assert_string_equal(back.sinks[0].tables[0].error, "refused");
+    assert_int_equal(back.sinks[0].tables[0].position, 0x1234);
+    assert_int_equal(back.sinks[1].tables_len, 0);
     assert_true(back.sinks[1].lag_seconds == 11.5);
     assert_int_equal(back.sinks[1].durable_position, 9);
 }
