@@ -108,13 +108,13 @@ read_sink(const json_t *o, struct sink_status *k)
     k->rows = get_u64(o, "rows");
     k->dead_letters = get_u64(o, "dead_letters");
     k->upserted = get_u64(o, "upserted");
-    k->ddl_applied = get_u64(o, "ddl_applied");
-    k->ddl_ignored = get_u64(o, "ddl_ignored");
     k->tables_stopped = get_u64(o, "tables_stopped_total");
     const json_t *tables = json_object_get(o, "tables_stopped");
     for (size_t i = 0; i < json_array_size(tables) && i < TABLES_STOPPED_MAX; i++) {
         read_table(json_array_get(tables, i), &k->tables[k->tables_len++]);
     }
+    k->ddl_applied = get_u64(o, "ddl_applied");
+    k->ddl_ignored = get_u64(o, "ddl_ignored");
     get_text(o, "error", k->error, sizeof k->error);
 }
 

@@ -269,10 +269,12 @@ hand_over(struct delivery *d, const struct record *rec, struct err *err)
         return ddl_gate_message(d->ddl, d->sink, &change, d->commit_record, err);
     }
     bool meant = false;
-    bool ok =
-        is_meant(d, &change, &meant, err) &&
-        (!meant || (look_at_prepared(d, &change, err) && apply_or_park(d, rec, &change, err) &&
-                       settle_prepared(d, &change, err)));
+    bool ok = is_meant(d, &change, &meant, err) &&
+              (!meant || (change.kind == CHANGE_MESSAGE
+                                 ? ddl_gate_message(d->ddl, d->sink, &change, d->commit_record, err)
+                                 : look_at_prepared(d, &change, err) &&
+                                       apply_or_park(d, rec, &change, err) &&
+                                       settle_prepared(d, &change, err)));
     if (ok) {
         tell_border(d);
     }
@@ -435,6 +437,20 @@ delivery_parked(const struct delivery *d, uint64_t *n)
     return d->park ? park_last(d->park, n) : "";
 }
 
+uint64_t
+delivery_border(const struct delivery *d, bool *inside)
+{
+    *inside = d->in_transaction;
+    return d->border;
+}
+
+const char *
+delivery_stopped(const struct delivery *d, uint64_t *n)
+{
+    *n = 0;
+    return d->o.resync ? resync_view_stopped(d->o.resync, n) : "";
+}
+
 bool
 delivery_decided(struct delivery *d)
 {
@@ -451,20 +467,6 @@ void
 delivery_ddl_counts(const struct delivery *d, struct ddl_counts *out)
 {
     ddl_gate_counts(d->ddl, out);
-}
-
-uint64_t
-delivery_border(const struct delivery *d, bool *inside)
-{
-    *inside = d->in_transaction;
-    return d->border;
-}
-
-const char *
-delivery_stopped(const struct delivery *d, uint64_t *n)
-{
-    *n = 0;
-    return d->o.resync ? resync_view_stopped(d->o.resync, n) : "";
 }
 
 int

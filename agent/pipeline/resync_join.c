@@ -38,6 +38,7 @@ set_up(struct join *j, const struct resync_join *o, struct err *err)
     steps.sync = &j->none;
     steps.start = o->row->sync;
     steps.resync = j->view;
+    steps.ddl = (struct ddl_options){.store = NULL};
     steps.letters.store = NULL; /* a refusal stops the table */
     if (steps.letters.policy != ON_ERROR_UPSERT) {
         steps.letters.policy = ON_ERROR_STOP;
@@ -198,7 +199,7 @@ resync_join_run(const struct resync_join *o, enum resync_end *end, struct err *e
         case DELIVERY_RETRY:
             ok = !stop_sleep(o->stop, pause);
             break;
-        case DELIVERY_UNDECIDED: /* statements are not looked at here */
+        case DELIVERY_UNDECIDED: /* statements are the lane's business */
         case DELIVERY_FAILED:
             break;
         }

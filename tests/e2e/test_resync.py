@@ -15,8 +15,12 @@ TABLES = ("create table item (id int primary key, price int not null, note text)
           "create table other (id serial primary key, v text);")
 
 
+# What is done to tables here is not carried by itself: that it is not is what a resync is for.
+NO_DDL = {"ddl": {"capture": False}}
+
+
 def settings(policy="stop_table", **more):
-    return {"sinks": [{"name": "target", "type": "postgresql", "dsn": "${env:TARGET_DSN}",
+    return {**NO_DDL, "sinks": [{"name": "target", "type": "postgresql", "dsn": "${env:TARGET_DSN}",
                        "on_error": policy}], **more}
 
 
@@ -186,7 +190,7 @@ def test_one_of_two_sinks_has_it_stopped(world):
     db2 = f"{world.db}_two"
     world.target.create_db(db2)
     try:
-        config = {"sinks": [
+        config = {**NO_DDL, "sinks": [
             {"name": "one", "type": "postgresql", "dsn": world.target.uri(world.db), "on_error": "stop_table"},
             {"name": "two", "type": "postgresql", "dsn": world.target.uri(db2), "on_error": "stop_table"}]}
         agent = streaming(world, config)
@@ -255,5 +259,5 @@ def test_kill_at(point, world, monkeypatch):
     assert kills > 0, "the point was not reached"
     load.stop()
     back(agent)
-    agent.caught_up()
+    agent.cutover()  # sequences are ahead of the source until then
     world.assert_equal()
