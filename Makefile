@@ -88,6 +88,7 @@ $(BUILD)/tests/%.o: tests/%.c | builddeps
 	$(call say,CC $<)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Wno-conversion -Wno-sign-conversion -MMD -MP -c -o $@ $<
 
+$(BUILD)/agent/pipeline/ddl_capture.o: agent/pipeline/ddl_capture.sql
 $(BUILD)/%.o: %.c | builddeps
 	@mkdir -p $(@D)
 	$(call say,CC $<)

@@ -163,6 +163,11 @@ write_sink(struct buf *out, const struct sink_status *k)
         buf_printf(out, "%" PRIu64 " DEAD LETTERS WAIT, %" PRIu64 " rows upserted\n",
             k->dead_letters, k->upserted);
     }
+    if (k->ddl_applied > 0 || k->ddl_ignored > 0) {
+        label(out, "");
+        buf_printf(out, "%" PRIu64 " statements of DDL applied, %" PRIu64 " left out\n",
+            k->ddl_applied, k->ddl_ignored);
+    }
     if (k->error[0] != '\0') {
         label(out, "");
         buf_printf(out, "%s\n", k->error);

@@ -10,6 +10,7 @@
 
 #include "agent/base/json_writer.h"
 #include "agent/base/parse.h"
+#include "agent/control/ddl_json.h"
 #include "agent/control/letters_json.h"
 #include "agent/control/params.h"
 #include "agent/control/prometheus.h"
@@ -207,6 +208,27 @@ handle_letters_replay(const struct call *c, struct err *err)
     return at_letters(c, letters_replay, err);
 }
 
+static bool
+handle_ddl(const struct call *c, struct err *err)
+{
+    struct letter_desk desk;
+    return agent_letter_desk(c->routes->agent, &desk, err) &&
+           ddl_json_list(desk.store, &c->reply->body, err);
+}
+
+static bool
+handle_ddl_decide(const struct call *c, struct err *err)
+{
+    struct letter_desk desk;
+    const char *sink = NULL, *decision = NULL;
+    if (!params_text(c->params, "sink", &sink, err) ||
+        !params_text(c->params, "decision", &decision, err)) {
+        return bad_request(c);
+    }
+    return agent_letter_desk(c->routes->agent, &desk, err) &&
+           ddl_json_decide(desk.store, sink, decision, &c->reply->body, err);
+}
+
 static const struct {
     const char *method, *path;
     bool (*handle)(const struct call *c, struct err *err);
@@ -224,6 +246,8 @@ static const struct {
     {"GET", "/dead-letters", handle_letters},
     {"POST", "/dead-letters/drop", handle_letters_drop},
     {"POST", "/dead-letters/replay", handle_letters_replay},
+    {"GET", "/ddl", handle_ddl},
+    {"POST", "/ddl", handle_ddl_decide},
 };
 
 enum { TABLE_LEN = sizeof table / sizeof *table };

@@ -135,6 +135,8 @@ write_sink(struct json_writer *w, const struct sink_status *k)
     json_kv_u64(w, "rows", k->rows);
     json_kv_u64(w, "dead_letters", k->dead_letters);
     json_kv_u64(w, "upserted", k->upserted);
+    json_kv_u64(w, "ddl_applied", k->ddl_applied);
+    json_kv_u64(w, "ddl_ignored", k->ddl_ignored);
     kv_text(w, "error", k->error);
     json_object_end(w);
 }

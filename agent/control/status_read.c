@@ -82,8 +82,8 @@ read_sink(const json_t *o, struct sink_status *k)
 {
     get_text(o, "name", k->name, sizeof k->name);
     get_text(o, "type", k->type, sizeof k->type);
-    static const enum sink_state states[] = {
-        SINK_WAITING, SINK_COPYING, SINK_CONNECTING, SINK_RUNNING, SINK_PAUSED, SINK_FAILED};
+    static const enum sink_state states[] = {SINK_WAITING, SINK_COPYING, SINK_CONNECTING,
+        SINK_RUNNING, SINK_PAUSED, SINK_STOPPED, SINK_FAILED};
     const char *state = json_string_value(json_object_get(o, "state"));
     for (size_t i = 0; state && i < sizeof states / sizeof *states; i++) {
         if (strcmp(sink_state_name(states[i]), state) == 0) {
@@ -98,6 +98,8 @@ read_sink(const json_t *o, struct sink_status *k)
     k->rows = get_u64(o, "rows");
     k->dead_letters = get_u64(o, "dead_letters");
     k->upserted = get_u64(o, "upserted");
+    k->ddl_applied = get_u64(o, "ddl_applied");
+    k->ddl_ignored = get_u64(o, "ddl_ignored");
     get_text(o, "error", k->error, sizeof k->error);
 }
 

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/parse.h"
@@ -74,7 +75,8 @@ put_start_replication(struct buf *sql, const struct pg_stream_options *o, int se
         (unsigned)(o->position >> 32), (unsigned)o->position, version);
     sql_literal(sql, buf_cstr(&names));
     if (server >= 140000) {
-        buf_str(sql, ", binary 'true', messages 'true'");
+        buf_str(sql, o->text ? "" : ", binary 'true'");
+        buf_str(sql, ", messages 'true'");
     }
     /* Not 'parallel': its aborts tell positions that nobody here needs. */
     buf_str(sql, o->streaming && version > 1 ? ", streaming 'on'" : "");
@@ -143,6 +145,11 @@ stream_ended(struct pg_stream *s, int code, struct err *err)
     PGresult *res = PQgetResult(s->conn);
     if (PQresultStatus(res) == PGRES_FATAL_ERROR) {
         pg_result_error(err, s->conn, res, "replication stream");
+        if (strcmp(err->sqlstate, "22P05") == 0 || strcmp(err->sqlstate, "22021") == 0) {
+            err_hint(err, "a change holds text that has no form in UTF8, and the feed cannot pass "
+                          "it: correct that text at the source and begin anew, or begin anew "
+                          "without its table (tables.exclude)");
+        }
     } else {
         err_set(err, ERR_RECONNECT, "replication stream: ended by the server");
     }

@@ -46,12 +46,13 @@ struct pg_stream {
 struct pg_stream_options {
     const char *slot, *publication;
     uint64_t position; /* what was committed at or below it is not sent */
+    bool text;         /* values as text instead of binary */
     bool streaming;    /* large transactions while they are still open at the server */
     bool two_phase;    /* prepared transactions when they are prepared, from now on for good (15) */
 };
 
-/* START_REPLICATION with pgoutput: binary and with logical messages when the server is 14 or newer,
- * in the newest protocol that it speaks. Takes conn, also when it fails. */
+/* START_REPLICATION with pgoutput: binary (unless `text`) and with logical messages when the server
+ * is 14 or newer, in the newest protocol that it speaks. Takes conn, also when it fails. */
 bool pg_stream_start(
     struct pg_stream *s, PGconn *conn, const struct pg_stream_options *o, struct err *err) must_use;
 /* Next frame; *got = false when none came within timeout_ms. */

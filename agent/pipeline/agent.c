@@ -314,6 +314,9 @@ look_at_cutover(struct agent *a, struct err *err)
     if (r.state == CUTOVER_ABORTED && !take_event(a, EVENT_CUTOVER_ABORTED, err)) {
         return false;
     }
+    if (r.state == CUTOVER_ABORTED) {
+        sequence_watch_hold(a->sequences, false);
+    }
     return r.state != CUTOVER_ABORTED || agent_start_actions(a, ACTION_VALIDATE, err);
 }
 
@@ -523,6 +526,7 @@ begin_cutover(struct agent *a, const struct cutover_request *req, struct err *er
         .stop = &a->stop,
         .sinks = agent_sinks_position,
         .take_snapshots = agent_take_snapshots,
+        .sync_large_objects = agent_sync_large_objects,
         .finish_targets = agent_finish_targets,
         .arg = a};
     struct phase_step s;

@@ -52,7 +52,7 @@ enum cutover_state { CUTOVER_NONE, CUTOVER_RUNNING, CUTOVER_DONE, CUTOVER_ABORTE
 enum cutover_step_state { STEP_WAITING, STEP_RUNNING, STEP_OK, STEP_FAILED, STEP_SKIPPED };
 
 struct cutover_step {
-    char name[24]; /* "precheck", "fence", "barrier", "drain", "sequences", "verify", "open" */
+    char name[24]; /* "precheck", "lo ahead", "fence", "barrier", "drain", "lo", "verify" ... */
     enum cutover_step_state state;
     int64_t took_us;
     char detail[256]; /* one line for people, may be empty */

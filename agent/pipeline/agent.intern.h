@@ -34,6 +34,7 @@
 #include "agent/pipeline/packer.h"
 #include "agent/pipeline/probe.h"
 #include "agent/pipeline/room.h"
+#include "agent/pipeline/sequence_watch.h"
 #include "agent/pipeline/table_sync.h"
 #include "agent/store/store.h"
 #include "config/names.h"
@@ -52,8 +53,9 @@ struct lane {
     uint64_t cursor;         /* as stored */
     struct copy_job *copy;   /* copies, then validates; NULL: neither */
     struct snapshot *snapshot;
-    bool constraints_settled;    /* validation has ended */
-    uint32_t constraints_failed; /* kept when the copy job is gone */
+    char objects_mark[LARGE_OBJECT_MARK_SIZE]; /* of the running cutover's thread */
+    bool constraints_settled;                  /* validation has ended */
+    uint32_t constraints_failed;               /* kept when the copy job is gone */
     char job_name[64];
     struct table_sync sync;
     struct deliver *deliver;
@@ -83,6 +85,7 @@ struct agent {
     struct capture *capture;
     struct probe *probe;
     struct packer *packer;
+    struct sequence_watch *sequences;    /* NULL: not kept up */
     struct lane lanes[CONFIG_SINKS_MAX]; /* as configured */
     size_t lanes_len;
     bool admitted; /* every lane was looked at: what each needs of the spool is known */
@@ -133,13 +136,17 @@ uint64_t agent_durable(struct agent *a);
 bool agent_sinks_position(void *arg, struct cutover_sinks *out, struct err *err) must_use;
 
 /* agent_targets.c */
+/* Whether the sink's sequences are to be kept up now. */
+bool agent_wants_sequences(void *arg, size_t sink);
 /* The lane's snapshot object, made when it is not there yet. */
 bool agent_lane_snapshot(void *lane, struct snapshot **out, struct err *err) must_use;
 void agent_lane_end_copy(struct lane *l);
 /* What may be done while the targets are in use already. */
 bool agent_finish_after_cutover(struct agent *a, struct err *err) must_use;
-/* For the cutover: ends the background validation; sequences and what waited for them. */
+/* For the cutover: ends the background validation, and what keeps sequences near; large objects;
+ * sequences and what waited for them. */
 void agent_take_snapshots(void *arg);
+bool agent_sync_large_objects(void *arg, const struct cutover_objects *o, struct err *err) must_use;
 bool agent_finish_targets(void *arg, struct err *err) must_use;
 
 /* agent_status.c */

@@ -63,6 +63,22 @@ start_packer(struct agent *a, struct err *err)
 }
 
 static bool
+start_sequence_watch(struct agent *a, struct err *err)
+{
+    const struct sequence_watch_options o = {.config = a->config,
+        .clock = a->clock,
+        .stop = &a->stop,
+        .wanted = agent_wants_sequences,
+        .arg = a};
+    struct sequence_watch *watch = NULL;
+    bool ok = sequence_watch_start(&o, &watch, err);
+    pthread_mutex_lock(&a->lock);
+    a->sequences = watch;
+    pthread_mutex_unlock(&a->lock);
+    return ok;
+}
+
+static bool
 start_capture(struct agent *a, struct err *err)
 {
     const struct config *c = a->config;
@@ -90,7 +106,7 @@ start_capture(struct agent *a, struct err *err)
     a->capture = capture;
     a->probe = probe;
     pthread_mutex_unlock(&a->lock);
-    return ok && start_packer(a, err);
+    return ok && start_packer(a, err) && start_sequence_watch(a, err);
 }
 
 /* Before the capture thread, where the phase allows it; the slot keeps it from then on. */
@@ -159,8 +175,11 @@ agent_join_jobs(struct agent *a)
     a->probe = NULL;
     struct packer *packer = a->packer;
     a->packer = NULL;
+    struct sequence_watch *sequences = a->sequences;
+    a->sequences = NULL;
     pthread_mutex_unlock(&a->lock);
     packer_free(packer);
+    sequence_watch_free(sequences);
     for (size_t i = 0; i < CONFIG_SINKS_MAX; i++) {
         deliver_free(delivers[i]);
     }

@@ -129,7 +129,17 @@ start_deliver(struct lane *l, struct err *err)
             .keys = a->keys,
             .policy = s->on_error,
             .limit = s->dead_letter_limit,
-            .clock = a->clock}};
+            .clock = a->clock},
+        .ddl = {.store = a->store,
+            .sink = s->name,
+            .publication = c->source.publication,
+            .filter = {.include = (const char *const *)c->tables.include.items,
+                .include_len = c->tables.include.len,
+                .exclude = (const char *const *)c->tables.exclude.items,
+                .exclude_len = c->tables.exclude.len},
+            .config = &c->ddl,
+            .sync = &l->sync,
+            .owner = c->schema.owner}};
     struct deliver_options o = {.steps = steps, .stop = &a->stop};
     struct deliver *d = NULL;
     bool ok = deliver_start(&o, &d, err);

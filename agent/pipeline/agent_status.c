@@ -50,6 +50,8 @@ deliver_status(struct deliver *deliver, struct sink_status *s)
     s->transactions = d.progress.transactions;
     s->rows = d.progress.rows;
     s->upserted = d.progress.upserted;
+    s->ddl_applied = d.ddl.applied;
+    s->ddl_ignored = d.ddl.ignored;
     snprintf(s->error, sizeof(s->error), "%s", d.error.text);
 }
 
@@ -78,7 +80,8 @@ sink_status(struct agent *a, size_t i, struct agent_status *out)
         s->state = SINK_FAILED;
         snprintf(s->error, sizeof(s->error), "%s", l->error.text);
     } else if (s->state == SINK_FAILED) {
-        s->state = SINK_CONNECTING; /* its thread has ended; it has failed when the lane took note */
+        s->state =
+            SINK_CONNECTING; /* its thread has ended; it has failed when the lane took note */
     }
     s->lag_bytes = lag_bytes(head_of(a, out->source.position), s->applied_position);
     if (s->lag_seconds > out->spool_oldest_unread_seconds) {

@@ -147,6 +147,79 @@ step_precheck(struct cutover *c, struct err *err)
     return true;
 }
 
+/* --- large objects -------------------------------------------------------------------------- */
+
+static void
+tell_objects(struct cutover *c, const struct large_object_counts *n)
+{
+    char bytes[FORMAT_SIZE];
+    detail(c, "%llu compared, %llu new, %llu changed, %llu removed, %s carried",
+        (unsigned long long)n->compared, (unsigned long long)n->created,
+        (unsigned long long)(n->changed + n->described), (unsigned long long)n->removed,
+        format_bytes(n->bytes, bytes));
+}
+
+static bool
+go_on_in_time(const struct large_object_counts *so_far, void *arg, struct err *err)
+{
+    struct cutover *c = arg;
+    tell_objects(c, so_far);
+    if (now_us(c) <= c->deadline_us) {
+        return true;
+    }
+    err_set(err, ERR_RETRY, "large objects: what was written to them is not carried in time");
+    return err_hint(err, "raise --timeout; a source role that may read pg_largeobject makes this "
+                         "short, because then only what was written is compared");
+}
+
+static bool
+go_on_ahead(const struct large_object_counts *so_far, void *arg, struct err *err)
+{
+    (void)err;
+    tell_objects(arg, so_far);
+    return true;
+}
+
+static bool
+sync_objects(struct cutover *c, bool in_use, struct err *err)
+{
+    struct large_object_counts n = {0};
+    const struct cutover_objects o = {
+        .in_use = in_use, .go_on = in_use ? go_on_ahead : go_on_in_time, .arg = c, .total = &n};
+    if (!c->env.sync_large_objects(c->env.arg, &o, err)) {
+        return false;
+    }
+    if (n.objects + n.removed == 0) {
+        detail(c, "none");
+    } else {
+        tell_objects(c, &n);
+    }
+    if (n.foreign > 0 && !in_use) {
+        log_warn(STAGE,
+            "%llu large objects were on the target before this migration and are not on the "
+            "source: left as they are",
+            (unsigned long long)n.foreign);
+    }
+    return true;
+}
+
+/* Nothing is fenced yet: the time of this does not count. */
+static bool
+step_objects_ahead(struct cutover *c, struct err *err)
+{
+    int64_t began = now_us(c);
+    c->env.take_snapshots(c->env.arg);
+    bool ok = sync_objects(c, true, err);
+    c->deadline_us += now_us(c) - began;
+    return ok;
+}
+
+static bool
+step_objects(struct cutover *c, struct err *err)
+{
+    return sync_objects(c, false, err);
+}
+
 static bool
 step_fence(struct cutover *c, struct err *err)
 {
@@ -311,9 +384,11 @@ static const struct {
     bool in_dry_run;
 } steps[] = {
     {"precheck", step_precheck, true},
+    {"lo ahead", step_objects_ahead, false},
     {"fence", step_fence, false},
     {"barrier", step_barrier, false},
     {"drain", step_drain, false},
+    {"lo", step_objects, false},
     {"verify", step_verify, false},
     {"sequences", step_sequences, false},
     {"open", step_open, false},

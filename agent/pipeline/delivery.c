@@ -39,6 +39,7 @@ struct delivery {
     int64_t idle_us;   /* wall clock when nothing was waiting last; 0: not yet */
     int64_t alone_us;  /* since when each row goes alone */
     struct park *park; /* NULL: no letters */
+    struct ddl_gate *ddl;
     uint64_t upserted; /* in the sessions before this one */
     unsigned since_poll;
     struct retry retry;
@@ -224,6 +225,9 @@ hand_over(struct delivery *d, const struct record *rec, struct err *err)
     if (!table_sync_filter(d->o.sync, d->commit_record, &change, &d->arena)) {
         return true;
     }
+    if (change.kind == CHANGE_MESSAGE) {
+        return ddl_gate_message(d->ddl, d->sink, &change, d->commit_record, err);
+    }
     return look_at_prepared(d, &change, err) &&
            (d->park ? apply_or_park(d, rec, &change, err) : sink_apply(d->sink, &change, err)) &&
            settle_prepared(d, &change, err);
@@ -315,7 +319,8 @@ delivery_open(struct delivery *d, uint64_t *resume, struct err *err)
         return err_wrap(err, "sink '%s'", d->o.params.name);
     }
     d->synced_us = now_us(d);
-    return doubts_load(&d->doubts, err) && (!d->park || park_open(d->park, *resume, err));
+    return doubts_load(&d->doubts, err) && ddl_gate_open(d->ddl, err) &&
+           (!d->park || park_open(d->park, *resume, err));
 }
 
 void
@@ -335,6 +340,10 @@ delivery_failed(struct delivery *d, const struct err *err, int64_t *pause_us, in
         d->o.params.row_by_row = true;
         d->alone_us = now_us(d);
         return DELIVERY_ROW_BY_ROW;
+    }
+    if (ddl_gate_waits(d->ddl)) {
+        d->alone_us = now_us(d);
+        return DELIVERY_UNDECIDED;
     }
     if (now_us(d) - d->opened_us > STABLE_US) {
         retry_success(&d->retry);
@@ -368,6 +377,24 @@ delivery_parked(const struct delivery *d, uint64_t *n)
     return d->park ? park_last(d->park, n) : "";
 }
 
+bool
+delivery_decided(struct delivery *d)
+{
+    return ddl_gate_decided(d->ddl);
+}
+
+const char *
+delivery_ddl_news(struct delivery *d)
+{
+    return ddl_gate_news(d->ddl);
+}
+
+void
+delivery_ddl_counts(const struct delivery *d, struct ddl_counts *out)
+{
+    ddl_gate_counts(d->ddl, out);
+}
+
 int
 delivery_sink_fd(const struct delivery *d)
 {
@@ -394,6 +421,7 @@ delivery_new(const struct delivery_options *o, struct delivery **out, struct err
     arena_init(&d->arena, ARENA_BLOCK, 0);
     atomic_init(&d->durable, o->start);
     doubts_init(&d->doubts, o->letters.store, o->params.name);
+    d->ddl = ddl_gate_new(&o->ddl);
     if (o->letters.store) {
         d->park = park_new(&o->letters);
         d->o.params.refusal = o->letters.policy == ON_ERROR_DEAD_LETTER ? SINK_REFUSAL_UNDONE
@@ -416,6 +444,7 @@ delivery_free(struct delivery *d)
     }
     delivery_close(d);
     park_free(d->park);
+    ddl_gate_free(d->ddl);
     doubts_done(&d->doubts);
     decoder_free(d->decoder);
     arena_done(&d->arena);

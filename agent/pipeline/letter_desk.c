@@ -115,13 +115,40 @@ show(const struct letter_desk *d, const struct letter *l, bool body, letter_desk
     return ok;
 }
 
+static bool
+stored_row(const struct letter_desk *d, const char *sink, struct sink_row *out, struct err *err)
+{
+    struct sink_row *rows = NULL;
+    size_t n = 0;
+    bool found = false;
+    if (!store_sinks(d->store, &rows, &n, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(rows[i].name, sink) == 0) {
+            *out = rows[i];
+            found = true;
+        }
+    }
+    x_free(rows);
+    if (!found) {
+        err_set(err, ERR_CONFIG, "sink '%s' is none of this migration", sink);
+        return err_hint(err, "`tidegate status` lists its sinks");
+    }
+    return true;
+}
+
 bool
 letter_desk_list(const struct letter_desk *d, const struct letter_choice *c, bool *more,
     letter_desk_visit *visit, void *arg, struct err *err)
 {
     struct pile p;
+    struct sink_row row;
     uint32_t shown = 0;
     *more = false;
+    if (c->sink && !stored_row(d, c->sink, &row, err)) {
+        return false;
+    }
     bool ok = take_pile(d, c->sink, &p, err);
     for (size_t i = 0; ok && i < p.len && !*more; i++) {
         if (!is_chosen(&p.items[i], c)) {
@@ -145,25 +172,6 @@ struct target {
     struct sink_params params;
     uint64_t start;
 };
-
-static bool
-stored_row(const struct letter_desk *d, const char *sink, struct sink_row *out, struct err *err)
-{
-    struct sink_row *rows = NULL;
-    size_t n = 0;
-    bool found = false;
-    if (!store_sinks(d->store, &rows, &n, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(rows[i].name, sink) == 0) {
-            *out = rows[i];
-            found = true;
-        }
-    }
-    x_free(rows);
-    return found || err_set(err, ERR_CONFIG, "sink '%s' is none of this migration", sink);
-}
 
 static bool
 target_of(const struct letter_desk *d, const char *sink, struct target *out, struct err *err)

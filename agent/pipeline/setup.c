@@ -17,6 +17,8 @@
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
 #include "agent/pg/slot.h"
+#include "agent/pipeline/ddl.h"
+#include "agent/pipeline/ddl_capture.h"
 #include "agent/pipeline/two_phase.h"
 
 #define STAGE         "setup"
@@ -109,7 +111,7 @@ alter_identity(PGconn *conn, const struct pg_table *t, struct err *err)
 {
     struct buf sql;
     buf_init(&sql, 4096);
-    buf_str(&sql, "SET lock_timeout = '500ms'; ALTER TABLE ");
+    buf_str(&sql, DDL_CAPTURE_OFF "SET lock_timeout = '500ms'; ALTER TABLE ");
     sql_qualified(&sql, t->schema, t->name);
     buf_str(&sql, " REPLICA IDENTITY FULL");
     char what[256];
@@ -187,7 +189,7 @@ create_publication(
     struct buf sql;
     buf_init(&sql, SQL_MAX);
     /* Its lock lets readers and writers pass, so it may wait as long as it takes. */
-    buf_str(&sql, "SET lock_timeout = 0; CREATE PUBLICATION ");
+    buf_str(&sql, DDL_CAPTURE_OFF "SET lock_timeout = 0; CREATE PUBLICATION ");
     sql_ident(&sql, config->source.publication);
     size_t listed = 0;
     for (size_t i = 0; i < tables->len; i++) {
@@ -199,11 +201,36 @@ create_publication(
         buf_str(&sql, t->kind == 'r' ? "ONLY " : "");
         sql_qualified(&sql, t->schema, t->name);
     }
+    /* Without it the server refuses updates of tables that are FULL and have such columns. */
+    buf_str(
+        &sql, PQserverVersion(conn) >= 180000 ? " WITH (publish_generated_columns = stored)" : "");
     char what[160];
     snprintf(what, sizeof(what), "create publication '%s'", config->source.publication);
     bool ok = buf_ok(&sql, what, err) && pg_exec(conn, what, buf_cstr(&sql), err);
     buf_done(&sql);
     return ok;
+}
+
+/* Behind the publication, which the triggers need, and before the slot: what the feed begins with
+ * is caught already. */
+static bool
+catch_ddl(const struct config *config, struct store *store, PGconn *conn, struct err *err)
+{
+    bool installed;
+    char why[200];
+    if (!ddl_capture_install(config, store, conn, &installed, why, err)) {
+        return false;
+    }
+    if (installed) {
+        log_info(STAGE, "DDL is captured: schema 'tidegate_ddl' and its event triggers stay on the "
+                        "source until cleanup");
+    } else {
+        log_warn(STAGE,
+            "DDL is not captured, a changed table is noticed when its next row comes: "
+            "%s",
+            why);
+    }
+    return true;
 }
 
 static bool
@@ -221,7 +248,7 @@ prepare(const struct config *config, struct store *store, PGconn *conn, struct e
     ok = ok && alter_identities(config, store, conn, &tables, err) &&
          pg_publication_drop(conn, config->source.publication, err) &&
          pg_slot_drop(conn, config->source.slot, err) &&
-         create_publication(config, conn, &tables, err);
+         create_publication(config, conn, &tables, err) && catch_ddl(config, store, conn, err);
     FAILPOINT("setup.published");
     pg_tables_free(&tables);
     return ok;
@@ -330,6 +357,22 @@ is_carried(const struct table_row *rows, size_t n, uint32_t oid)
     return false;
 }
 
+/* Those that came with a statement are no ordinary tables of the list any more. */
+static bool
+leave_out_brought(struct store *store, struct pg_tables *tables, struct err *err)
+{
+    for (size_t i = 0; i < tables->len; i++) {
+        bool brought;
+        if (!ddl_brought(store, tables->items[i].oid, &brought, err)) {
+            return false;
+        }
+        if (brought) {
+            tables->items[i].kind = 0;
+        }
+    }
+    return true;
+}
+
 static void
 list_uncarried(
     const struct pg_tables *tables, const struct table_row *rows, size_t n, char *out, size_t cap)
@@ -361,7 +404,7 @@ setup_uncarried_tables(
     struct table_row *rows = NULL;
     size_t n = 0;
     bool ok = store_tables(store, &rows, &n, err) && connect_source(config, &conn, err) &&
-              pg_tables_read(conn, &filter, &tables, err);
+              pg_tables_read(conn, &filter, &tables, err) && leave_out_brought(store, &tables, err);
     if (ok) {
         list_uncarried(&tables, rows, n, out, cap);
     }

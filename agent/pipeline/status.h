@@ -33,6 +33,7 @@ enum sink_state {
     SINK_CONNECTING,
     SINK_RUNNING,
     SINK_PAUSED,
+    SINK_STOPPED, /* in front of a statement of DDL, until the operator decides */
     SINK_FAILED,
 };
 const char *sink_state_name(enum sink_state s); /* "waiting" ... */
@@ -43,8 +44,9 @@ struct sink_status {
     uint64_t applied_position, durable_position;
     uint64_t lag_bytes; /* of the log between this sink and what the source has sent */
     double lag_seconds; /* age of the oldest transaction it has not applied; 0 when there is none */
-    uint64_t transactions, rows; /* since the agent started */
-    uint64_t dead_letters;       /* that wait */
+    uint64_t transactions, rows;       /* since the agent started */
+    uint64_t dead_letters;             /* that wait */
+    uint64_t ddl_applied, ddl_ignored; /* statements, since the agent started */
     uint64_t upserted; /* rows put another way than the source said, since the agent started */
     char error[sizeof(((struct err *)0)->text)]; /* "" when there is none */
 };

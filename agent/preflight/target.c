@@ -231,7 +231,8 @@ preflight_gather_target(const struct preflight_input *in, const struct sink_conf
     bool ok = read_rights(conn, out, err) && try_replication_role(conn, out, err) &&
               read_lists(conn, a, out, err) &&
               preflight_read_objects(conn, in->config, a, &out->objects, err) &&
-              read_closed_schemas(conn, source, a, &out->no_create, err);
+              read_closed_schemas(conn, source, a, &out->no_create, err) &&
+              preflight_gather_target_globals(in, conn, source, a, &out->globals, err);
     if (ok && !in->resume) {
         ok = read_leftovers(conn, in, sink, a, &out->leftovers, err);
     }

@@ -29,9 +29,11 @@
 #include "agent/base/thread.h"
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
+#include "agent/snapshot/database.h"
 #include "agent/snapshot/large_objects.h"
 #include "agent/snapshot/matviews.h"
 #include "agent/snapshot/pending.h"
+#include "agent/snapshot/roles.h"
 #include "agent/snapshot/run.h"
 #include "agent/snapshot/schema.h"
 #include "agent/snapshot/sequences.h"
@@ -226,6 +228,16 @@ open_keeper(struct pass *p, const char *exported, struct err *err)
     return choose_encoding(p, err);
 }
 
+/* Statements of DDL that the feed brings from before this position are in the schema already. Noted
+ * first: a dump that was made and not used yet is made again. */
+static bool
+note_schema_position(struct pass *p, struct err *err)
+{
+    char key[128];
+    snprintf(key, sizeof(key), STORE_DDL_SCHEMA "%s", p->s->o.sink ? p->s->o.sink : "");
+    return store_set_u64(p->s->o.store, key, p->run.sync, err);
+}
+
 static bool
 make_schema(struct pass *p, struct err *err)
 {
@@ -237,8 +249,11 @@ make_schema(struct pass *p, struct err *err)
     if (!begun) {
         schema_free(&s->schema);
     }
-    bool ok = schema_dump(&s->o, p->keeper, p->run.snapshot, begun, err) &&
+    bool ok = (begun || note_schema_position(p, err)) &&
+              schema_dump(&s->o, p->keeper, p->run.snapshot, begun, err) &&
               schema_load(&s->o, PQserverVersion(p->keeper), &s->schema, err) &&
+              (!s->o.roles || roles_carry(p->keeper, p->target, s->o.name, s->o.passwords, err)) &&
+              (!s->o.database || database_carry(p->keeper, p->target, s->o.name, err)) &&
               create_init(&c, err) && create_before_data(&c, &s->schema.before, &p->ledger, err);
     create_done(&c);
     return ok;

@@ -17,6 +17,7 @@
 #include "agent/base/clock.h"
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
+#include "agent/pg/references.h"
 #include "agent/pg/repl.h"
 #include "agent/pg/slot.h"
 #include "agent/source/pg_feed.h"
@@ -32,6 +33,7 @@ struct pg_logical {
     struct pg_stream stream;
     struct pg_feed feed;
     bool two_phase;        /* this session has it */
+    bool text;             /* this session has values as text */
     uint64_t received;     /* end of the last message or keepalive */
     uint64_t pending_mark; /* LSN of a keepalive not handed out yet; 0 none */
     uint64_t confirmed;
@@ -104,7 +106,7 @@ slot_serves(
 }
 
 static bool
-check_slot(const struct pg_logical *s, uint64_t position, struct err *err)
+check_slot(struct pg_logical *s, uint64_t position, struct err *err)
 {
     struct pg_options o = {
         .application_name = "tidegate capture", .timeout_us = s->params.timeout_us};
@@ -113,8 +115,9 @@ check_slot(const struct pg_logical *s, uint64_t position, struct err *err)
         return false;
     }
     struct pg_slot slot;
-    bool ok =
-        pg_slot_read(conn, s->params.slot, &slot, err) && slot_serves(s, &slot, position, err);
+    bool ok = pg_slot_read(conn, s->params.slot, &slot, err) &&
+              slot_serves(s, &slot, position, err) &&
+              pg_references_published(conn, s->params.publication, &s->text, err);
     PQfinish(conn);
     return ok;
 }
@@ -135,6 +138,7 @@ pg_logical_start(struct source *base, uint64_t position, struct err *err)
     }
     struct pg_options o = {.application_name = "tidegate capture",
         .replication = true,
+        .bytes = true,
         .timeout_us = s->params.timeout_us};
     PGconn *conn = NULL;
     if (!pg_connect(s->params.dsn, &o, &conn, err)) {
@@ -151,6 +155,7 @@ pg_logical_start(struct source *base, uint64_t position, struct err *err)
     struct pg_stream_options so = {.slot = s->params.slot,
         .publication = s->params.publication,
         .position = position,
+        .text = s->text,
         .streaming = s->params.streaming,
         .two_phase = may_take_prepared(s, position)};
     s->two_phase = so.two_phase;

@@ -15,6 +15,7 @@
 #include "agent/base/failpoint.h"
 #include "agent/spool/directory.h"
 #include "agent/spool/internal.h"
+#include "agent/spool/recycle.h"
 #include "agent/spool/replay.h"
 #include "agent/spool/retention.h"
 #include "agent/spool/rewrite.h"
@@ -308,6 +309,15 @@ spool_open(const struct spool_options *o, struct spool **out, struct err *err)
     return true;
 }
 
+/* What a recycled file holds behind its last block says nothing; the next start need not look. */
+static void
+drop_old_content(struct spool *s)
+{
+    if (!s->read_only && !s->failed && s->count > 0 && !spool_newest(s)->sealed) {
+        (void)s->fs->truncate(s->fs, s->fd, s->end);
+    }
+}
+
 void
 spool_close(struct spool *s)
 {
@@ -315,6 +325,7 @@ spool_close(struct spool *s)
         return;
     }
     if (s->fd >= 0) {
+        drop_old_content(s);
         (void)s->fs->close(s->fs, s->fd);
     }
     if (s->lock_fd >= 0) {
@@ -369,7 +380,7 @@ retire_one(struct spool *s, uint64_t position, bool *done, struct err *err)
     *done = !retention_lets_go(s, position);
     bool ok = *done || segment_path(s->path, s->segments[0].header.number, false, path, err);
     if (ok && !*done) {
-        rc = s->fs->unlink(s->fs, path);
+        rc = recycle_segment(s, &s->segments[0], path);
         if (rc >= 0 || rc == -ENOENT) {
             rc = 0;
             s->bytes -= s->segments[0].size;
@@ -437,6 +448,7 @@ spool_stats(const struct spool *s, struct spool_stats *out)
         .records = atomic_load_explicit(&s->records, memory_order_relaxed),
         .durable = spool_durable(s),
         .appended = spool_appended(s),
+        .recycled_segments = atomic_load(&s->recycled),
     };
     pthread_mutex_lock(s->lock);
     out->bytes = s->bytes;

@@ -114,6 +114,7 @@ struct spool_stats {
     int64_t oldest_received_us; /* wall clock of the oldest record still kept; 0: empty */
     uint64_t packed_segments;   /* by this process */
     uint64_t saved_bytes;       /* that they are smaller than they were */
+    uint64_t recycled_segments; /* whose file was used again, by this process */
 };
 void spool_stats(const struct spool *s, struct spool_stats *out);
 /* What the budget is judged by (agent/spool/budget.h); asks the file system. Writer's thread. */

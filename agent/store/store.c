@@ -110,7 +110,8 @@ static const char *const statement_sql[STMT_COUNT] = {
     [STMT_SINK_FORGET_TABLES] = "DELETE FROM sink_copy WHERE sink = ?1",
     [STMT_SINK_FORGET_VALUES] =
         "DELETE FROM named_value WHERE key IN ('" STORE_CURSOR "' || ?1, '" STORE_DEFER_FIRING
-        "' || ?1, '" STORE_AFTER_CUTOVER "' || ?1, '" STORE_DOUBTS "' || ?1)",
+        "' || ?1, '" STORE_AFTER_CUTOVER "' || ?1, '" STORE_DOUBTS "' || ?1, '" STORE_DDL_WAITING
+        "' || ?1, '" STORE_DDL_DECISION "' || ?1, '" STORE_DDL_SCHEMA "' || ?1)",
     [STMT_LETTER_PUT] =
         "INSERT INTO dead_letter (sink, position, ordinal, xid, relation, operation,"
         " sqlstate, token, parked_us, head, body)"

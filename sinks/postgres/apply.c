@@ -2,7 +2,8 @@
  *
  * A commit is sent only after every row before it was answered with its right count. The server
  * would commit a transaction that missed a row as gladly as any other, and its position with it.
- * This costs one round trip per target transaction, which is what grouping is for.
+ * This costs one round trip per target transaction, which is what grouping is for. It is not waited
+ * for: COMMIT and the next BEGIN are owed (pipe_owe) while the next rows are collected.
  *
  * Durability: the session commits asynchronously; once per second what was committed is flushed.
  * With an origin by asking for its flushed progress, with the table by a commit with
@@ -76,8 +77,9 @@ apply_init(struct apply *a, PGconn *conn, const struct sink_params *p, bool nati
     a->group_bytes = p->group_bytes;
     a->isolate = p->row_by_row && p->refusal != SINK_REFUSAL_ENDS;
     a->refusal = p->refusal;
-    if (a->isolate) {
-        a->group_max = 1; /* what the commit refuses is then one transaction of the source */
+    if (p->row_by_row) {
+        /* What is refused then is the first that is missing: everything before it is committed. */
+        a->group_max = 1;
     }
     a->seen = a->durable_sent = resume;
     a->durable_us = a->sync_us = clock_mono_us(a->clock);
@@ -97,14 +99,24 @@ apply_done(struct apply *a)
     memset(a, 0, sizeof *a);
 }
 
+static void
+owe(struct apply *a, const char *name, const char *label)
+{
+    struct flight_entry *e = pipe_owe(&a->pipe, name);
+    e->kind = name ? FLIGHT_CONTROL : FLIGHT_SYNC;
+    e->label = label;
+}
+
 bool
 apply_open_group(struct apply *a, struct err *err)
 {
+    (void)err;
     if (a->group.open) {
         return true;
     }
     a->group = (struct apply_group){.open = true};
-    return pipe_control(&a->pipe, BEGIN_NAME, "open a transaction on the target", err);
+    owe(a, BEGIN_NAME, "open a transaction on the target");
+    return true;
 }
 
 static void
@@ -135,13 +147,10 @@ store_position(struct apply *a, struct err *err)
         &a->pipe, &(struct pipe_statement){ORIGIN_STORE, 2, values, lengths, formats}, err);
 }
 
-static bool
-send_commit(struct apply *a, bool durable, struct err *err)
+static void
+owe_commit(struct apply *a, bool durable)
 {
-    struct flight_entry *e = pipe_next(&a->pipe, 64, err);
-    if (!e) {
-        return false;
-    }
+    struct flight_entry *e = pipe_owe(&a->pipe, COMMIT_NAME);
     e->kind = FLIGHT_COMMIT;
     e->commit = (struct flight_commit){
         .position = a->seen,
@@ -150,31 +159,25 @@ send_commit(struct apply *a, bool durable, struct err *err)
         .rows = a->group.rows,
         .durable = durable,
     };
-    return pipe_execute(&a->pipe, &(struct pipe_statement){.name = COMMIT_NAME}, err);
 }
 
-static bool
-sync_when_due(struct apply *a, int64_t now, bool at_once, struct err *err)
+static void
+sync_when_due(struct apply *a, int64_t now, bool at_once)
 {
-    if (!at_once && now - a->sync_us < SYNC_INTERVAL_US) {
-        return true;
+    if (at_once || now - a->sync_us >= SYNC_INTERVAL_US) {
+        a->sync_us = now;
+        owe(a, NULL, "answer of the target");
     }
-    a->sync_us = now;
-    return pipe_sync(&a->pipe, err);
 }
 
 /* After a commit: what was committed so far is made durable. */
-static bool
-send_flush(struct apply *a, struct err *err)
+static void
+owe_flush(struct apply *a)
 {
-    struct flight_entry *e = pipe_next(&a->pipe, 64, err);
-    if (!e) {
-        return false;
-    }
+    struct flight_entry *e = pipe_owe(&a->pipe, ORIGIN_FLUSH);
     e->kind = FLIGHT_FLUSHED;
     e->label = "make the target flush";
     e->commit.position = a->seen;
-    return pipe_execute(&a->pipe, &(struct pipe_statement){.name = ORIGIN_FLUSH}, err);
 }
 
 /* Rows, position, answers to all of them, and only then the commit: rows held back go first. */
@@ -188,15 +191,14 @@ send_group(struct apply *a, bool durable, struct err *err)
     if (synchronous && !pipe_control(&a->pipe, DURABLE_NAME, "ask the target for a flush", err)) {
         return false;
     }
-    if (!store_position(a, err) || !pipe_drain(&a->pipe, err)) {
+    if (!store_position(a, err)) {
         return false;
     }
-    FAILPOINT("sink.commit");
-    if (!send_commit(a, synchronous, err)) {
-        return false;
+    owe_commit(a, synchronous);
+    if (durable && a->native) {
+        owe_flush(a);
     }
-    FAILPOINT("sink.committed");
-    return !durable || !a->native || send_flush(a, err);
+    return true;
 }
 
 bool
@@ -215,7 +217,8 @@ apply_commit_group(struct apply *a, bool at_once, struct err *err)
         a->durable_us = now;
     }
     /* A flush stands outside of transactions: the sync behind it ends what it began. */
-    return sync_when_due(a, now, durable, err);
+    sync_when_due(a, now, durable);
+    return true;
 }
 
 static bool
@@ -343,7 +346,8 @@ source_commit(struct apply *a, const struct change *c, struct err *err)
         return true;
     }
     a->group.transactions++;
-    bool full = a->group.transactions >= a->group_now || a->group.bytes >= a->group_bytes;
+    bool full =
+        a->group.ddl || a->group.transactions >= a->group_now || a->group.bytes >= a->group_bytes;
     if (!full) {
         return true;
     }
@@ -366,10 +370,12 @@ source_discard(struct apply *a, struct err *err)
                    "transaction was cut off at the source, and earlier ones are "
                    "not yet committed on the target");
     }
+    bool ddl = a->group.ddl;
     rows_drop(&a->rows);
     a->group = (struct apply_group){0};
     return pipe_control(
-        &a->pipe, ROLLBACK_NAME, "roll back a transaction cut off at the source", err);
+               &a->pipe, ROLLBACK_NAME, "roll back a transaction cut off at the source", err) &&
+           (!ddl || cache_forget(&a->rows.cache, &a->pipe, err));
 }
 
 static bool
@@ -422,8 +428,8 @@ bool
 apply_flush(struct apply *a, struct err *err)
 {
     if (!a->in_source && a->group.open) {
-        if (!apply_commit_group(a, false, err) ||
-            !sync_when_due(a, clock_mono_us(a->clock), true, err)) {
+        a->sync_us = 0; /* nothing more is coming: a good time for it */
+        if (!apply_commit_group(a, false, err)) {
             return false;
         }
     }
@@ -452,7 +458,7 @@ apply_progress(const struct apply *a, struct sink_progress *out)
     const struct flight_commit *c = &a->pipe.commit;
     /* With no commit under way and no complete transaction held back, positions passed without work
      * count as applied, too. */
-    bool all = a->pipe.flight.commits == 0 && a->group.transactions == 0;
+    bool all = pipe_commits(&a->pipe) == 0 && a->group.transactions == 0;
     *out = (struct sink_progress){
         .applied = all ? a->seen : c->position,
         .durable = a->pipe.durable,

@@ -18,16 +18,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/buf.h"
 #include "agent/base/err.h"
 #include "sinks/postgres/flight.h"
+
+/* A statement that is sent in front of the next one (pipe_owe). */
+struct pipe_owed {
+    const char *name; /* prepared, without parameters; NULL: a sync */
+    struct flight_entry entry;
+};
+#define PIPE_OWED 4u
+
+struct pipe_copy {
+    bool open;
+    struct flight_entry entry; /* of it, with the rows so far */
+    size_t sent;
+    struct buf chunk;
+    int64_t trip_us; /* the shortest time from a COPY to the server's being ready; 0: none yet */
+};
 
 struct pipe {
     PGconn *conn; /* borrowed */
     struct flight flight;
-    uint64_t bound;              /* bytes in flight */
-    size_t unsent;               /* at most so much lies in libpq's output buffer */
-    size_t step;                 /* ... when it is handed to the network */
-    bool asked;                  /* the server was asked to answer everything sent so far */
+    uint64_t bound; /* bytes in flight */
+    size_t unsent;  /* at most so much lies in libpq's output buffer */
+    size_t step;    /* ... when it is handed to the network */
+    bool asked;     /* the server was asked to answer everything sent so far */
+    struct pipe_owed owed[PIPE_OWED];
+    uint32_t owed_len;
+    struct pipe_copy copy;
     struct flight_commit commit; /* last one answered; transactions and rows are sums since open */
     uint64_t durable;            /* position of the last durable one answered */
     PGresult *rows;              /* of the last FLIGHT_QUERY answered */
@@ -49,6 +68,14 @@ struct pipe_statement {
 bool pipe_init(struct pipe *p, PGconn *conn, uint64_t bound, struct err *err) must_use;
 void pipe_done(struct pipe *p); /* accepts an all-zero one; leaves the connection */
 
+/* Notes a prepared statement (NULL: a sync) to be sent in front of whatever comes next, or when all
+ * is answered, and does not wait. Of those owed only the first may be a COMMIT; it is sent when
+ * everything in front of it was answered well. The entry, emptied, is to be filled at once; its
+ * label is static. At most PIPE_OWED between two statements. */
+struct flight_entry *pipe_owe(struct pipe *p, const char *name);
+/* COMMITs that are owed, or sent and not answered. */
+uint32_t pipe_commits(const struct pipe *p);
+
 /* NULL when the pipe failed. The entry is valid until the next call. */
 struct flight_entry *pipe_next(struct pipe *p, size_t bytes, struct err *err) must_use;
 bool pipe_execute(struct pipe *p, const struct pipe_statement *s, struct err *err) must_use;
@@ -60,14 +87,25 @@ bool pipe_control(struct pipe *p, const char *name, const char *label, struct er
 /* Ends a protocol sequence: the server answers everything and does its housekeeping. */
 bool pipe_sync(struct pipe *p, struct err *err) must_use;
 
-/* Hands everything to the network and asks for the answers. */
+/* COPY ... FROM STDIN in binary. Waits for all answers, then takes rows without a bound but the
+ * network's, until the next statement or pipe_drain ends it, or by itself when it has become long
+ * (`copy.open` tells). A row that is refused is an error at the end at the latest. */
+bool pipe_copy_open(
+    struct pipe *p, const char *sql, const struct flight_entry *about, struct err *err) must_use;
+/* Its fields, each as length, or -1 for NULL, and bytes. */
+bool pipe_copy_row(
+    struct pipe *p, uint32_t fields, const uint8_t *bytes, size_t len, struct err *err) must_use;
+bool pipe_copy_close(struct pipe *p, struct err *err) must_use;
+
+/* Sends what is owed, hands everything to the network and asks for the answers. */
 bool pipe_push(struct pipe *p, struct err *err) must_use;
-/* Takes in what is there; waits up to timeout_ms for something to come. */
+/* Takes in what is there; waits up to timeout_ms for something to come. Sends what is owed once
+ * nothing is unanswered. */
 bool pipe_turn(struct pipe *p, int timeout_ms, struct err *err) must_use;
 /* The one call after a failure: goes on behind the next sync, what was sent before it is answered
  * or was skipped by the server. `refused` and `missing` stay until the next failure. */
 bool pipe_recover(struct pipe *p, struct err *err) must_use;
-/* Waits until all is answered. */
+/* Sends what is owed and waits until all is answered. */
 bool pipe_drain(struct pipe *p, struct err *err) must_use;
 
 #endif

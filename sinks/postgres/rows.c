@@ -3,6 +3,12 @@
  * Invariant: a table has at most one batch, and no statement about the table is sent while it has
  * one, other than the batch itself. So rows of a table reach the target in the order they came.
  *
+ * Inserts that come in numbers go by COPY, which stays open and takes the table's next inserts as
+ * they come, until something else is sent (pipe.h). The table has no batch then, or the next insert
+ * would be in front of what the batch holds. It may be used wherever rows may be joined
+ * (batch_possible): it knows no rules, and refuses tables with row security. It costs three round
+ * trips.
+ *
  * Before the cache looks at the catalog everything held back is sent: a table may leave the cache
  * then, and with it what a batch points to.
  */
@@ -11,9 +17,14 @@
 #include <string.h>
 
 #include "agent/base/arena.h"
+#include "sinks/postgres/sql.h"
 
 #define TABLES_MAX     4096u
 #define STATEMENTS_MAX 1024u
+#define COPY_ROWS      200u /* no fewer are worth a COPY */
+#define COPY_TRIPS     3
+#define COPY_GAIN_US   1 /* a row, at least, against arrays */
+#define SQL_MAX        ((size_t)1 << 20)
 
 void
 rows_init(struct rows *w, struct pipe *p, bool row_by_row)
@@ -24,6 +35,7 @@ rows_init(struct rows *w, struct pipe *p, bool row_by_row)
     cache_init(&w->cache, TABLES_MAX, STATEMENTS_MAX);
     bind_init(&w->bind);
     buf_init(&w->image, 2 * BATCH_ROW_BYTES);
+    w->copy.hope = UINT32_MAX;
 }
 
 void
@@ -105,6 +117,63 @@ send_many(struct rows *w, struct batch *b, struct err *err)
            send_bound(w, FLIGHT_BATCH, b->len, st->name, note, err);
 }
 
+static bool
+copy_is_open(const struct rows *w, const struct cache_table *t, const struct shape *s)
+{
+    const struct shape *open = &w->copy.shape;
+    return w->pipe->copy.open && w->copy.table == t && open->op == s->op && open->len == s->len &&
+           memcmp(open->use, s->use, s->len) == 0;
+}
+
+/* With a target far away only long runs are; how long they are, the last one tells. */
+static bool
+worth_copying(struct rows *w, const struct batch *b)
+{
+    struct pipe_copy *c = &w->pipe->copy;
+    if (b->shape.op != SHAPE_INSERT || b->len < COPY_ROWS || copy_is_open(w, b->table, &b->shape)) {
+        return b->shape.op == SHAPE_INSERT && b->len >= COPY_ROWS;
+    }
+    if (!c->open && c->entry.rows > 0) {
+        w->copy.hope = c->entry.rows;
+        c->entry.rows = 0;
+    }
+    uint64_t rows = w->copy.hope > b->len ? w->copy.hope : b->len;
+    if (rows * COPY_GAIN_US >= (uint64_t)c->trip_us * COPY_TRIPS) {
+        return true;
+    }
+    w->copy.hope += b->len; /* so that it is tried again */
+    return false;
+}
+
+static bool
+open_copy(struct rows *w, const struct batch *b, struct err *err)
+{
+    struct buf sql;
+    buf_init(&sql, SQL_MAX);
+    sql_copy(b->table->relation, &b->table->target, &b->shape, &sql);
+    bool ok = buf_ok(&sql, "statement", err) &&
+              pipe_copy_open(w->pipe, buf_cstr(&sql), &b->notes[0], err);
+    buf_done(&sql);
+    w->copy.table = b->table;
+    w->copy.shape = b->shape;
+    return ok;
+}
+
+static bool
+send_copy(struct rows *w, const struct batch *b, struct err *err)
+{
+    for (uint32_t i = 0; i < b->len; i++) {
+        const struct batch_row *row = &b->rows[i];
+        if (!copy_is_open(w, b->table, &b->shape) && !open_copy(w, b, err)) {
+            return false;
+        }
+        if (!pipe_copy_row(w->pipe, b->shape.parameters, b->images.data + row->at, row->len, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Makes the batch free again; it moves behind those in use. */
 static void
 release(struct rows *w, struct batch *b)
@@ -124,7 +193,9 @@ release(struct rows *w, struct batch *b)
 static bool
 flush_batch(struct rows *w, struct batch *b, struct err *err)
 {
-    bool ok = b->len <= BATCH_FEW ? send_few(w, b, err) : send_many(w, b, err);
+    bool ok = b->len <= BATCH_FEW   ? send_few(w, b, err)
+              : worth_copying(w, b) ? send_copy(w, b, err)
+                                    : send_many(w, b, err);
     release(w, b);
     bind_trim(&w->bind);
     return ok;
@@ -256,6 +327,9 @@ rows_put(struct rows *w, const struct change *c, size_t *bytes, struct err *err)
                                           batch_possible(&t->target, &w->shape));
     if (possible && batch_image(c, &w->shape, &w->image, &key_at)) {
         *bytes = BIND_STATEMENT_BYTES + w->image.len;
+        if (!t->batch && copy_is_open(w, t, &w->shape)) {
+            return pipe_copy_row(w->pipe, w->shape.parameters, w->image.data, w->image.len, err);
+        }
         return hold_back(w, t, key_at, c, err);
     }
     bool ok = send_alone(w, t, c, err);

@@ -23,6 +23,13 @@
 #define ROWS_BATCHES 64u
 #define ROWS_BYTES   ((size_t)2 << 20) /* of all batches together */
 
+/* The last COPY; it is open as long as `pipe->copy.open` says so. */
+struct rows_copy {
+    const struct cache_table *table;
+    struct shape shape;
+    uint64_t hope; /* how many rows the next one may carry */
+};
+
 struct rows {
     struct pipe *pipe; /* borrowed */
     struct cache cache;
@@ -33,6 +40,7 @@ struct rows {
     uint32_t used;
     size_t held; /* bytes of rows held back */
     struct buf image;
+    struct rows_copy copy;
 };
 
 void rows_init(struct rows *w, struct pipe *p, bool row_by_row);

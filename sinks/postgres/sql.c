@@ -330,6 +330,23 @@ sql_statement(
     }
 }
 
+void
+sql_copy(const struct relation *r, const struct target *t, const struct shape *s, struct buf *out)
+{
+    struct builder b = {.r = r, .t = t, .s = s, .out = out};
+    buf_str(out, "COPY ");
+    sql_qualified(out, r->schema, r->name);
+    const char *separator = " (";
+    for (uint16_t i = 0; i < s->len; i++) {
+        if (s->use[i] & USE_SET) {
+            buf_str(out, separator);
+            column(&b, i);
+            separator = ", ";
+        }
+    }
+    buf_str(out, ") FROM STDIN (FORMAT binary)");
+}
+
 static uint32_t
 parameter_type(const struct relation *r, const struct target *t, const struct shape *s, uint16_t i,
     uint8_t source)

@@ -20,6 +20,10 @@ void sql_statement(
 void sql_parameter_types(
     const struct relation *r, const struct target *t, const struct shape *s, uint32_t *types);
 
+/* COPY FROM STDIN, in binary, of what an insert of the shape sets. */
+void sql_copy(
+    const struct relation *r, const struct target *t, const struct shape *s, struct buf *out);
+
 struct sql_table {
     const struct relation *relation;
     char kind; /* pg_class.relkind on the target */

@@ -60,6 +60,35 @@ a_transaction_that_missed_a_row_is_not_committed(void **state)
     expect("SELECT string_agg(id::text, ' ') FROM a.t", "1");
 }
 
+/* The commit is owed while the next transactions are taken: none of them may get past it. */
+static void
+nothing_is_committed_behind_a_missed_row(void **state)
+{
+    NEEDS_SERVER();
+    params.group_transactions = 2;
+    feed_open(&feed, &params, 0x1000);
+    feed_one(&feed, 0x2000, insert("1"));
+    feed_sync(&feed);
+    feed_begin(&feed, 0x3000);
+    feed_row(&feed, rows_update(&t, ROW("17", "y")));
+    bool ok = true;
+    for (uint64_t at = 0x3000; ok && at <= 0x6000; at += 0x1000) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", (int)(at >> 12));
+        struct change begin = {.kind = CHANGE_BEGIN, .position = {at - 8, 0}};
+        struct change row = insert(id), commit = {.kind = CHANGE_COMMIT, .position = {at, 0}};
+        row.position = (struct position){at - 8, 2};
+        ok = (at == 0x3000 || sink_apply(feed.sink, &begin, &feed.err)) &&
+             sink_apply(feed.sink, &row, &feed.err) && sink_apply(feed.sink, &commit, &feed.err);
+    }
+    struct sink_progress p;
+    assert_false(ok && sink_sync(feed.sink, &p, &feed.err));
+    assert_non_null(strstr(feed.err.text, "apply update a.t key (id=17)"));
+    fixture_reopen(0x1000);
+    assert_int_equal(feed.resume, 0x2000);
+    expect("SELECT string_agg(id::text, ' ') FROM a.t", "1");
+}
+
 static void
 the_first_failing_row_is_named_with_its_own_key(void **state)
 {
@@ -72,7 +101,8 @@ the_first_failing_row_is_named_with_its_own_key(void **state)
         feed_row(&feed, insert(id));
     }
     struct change c = {.kind = CHANGE_COMMIT, .position = {0x2000, 0}};
-    assert_false(sink_apply(feed.sink, &c, &feed.err));
+    struct sink_progress p;
+    assert_false(sink_apply(feed.sink, &c, &feed.err) && sink_sync(feed.sink, &p, &feed.err));
     assert_int_equal(feed.err.class, ERR_DATA);
     assert_string_equal(feed.err.sqlstate, "23505");
     assert_non_null(
@@ -215,6 +245,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(a_missing_row_is_named),
         T(a_transaction_that_missed_a_row_is_not_committed),
+        T(nothing_is_committed_behind_a_missed_row),
         T(the_first_failing_row_is_named_with_its_own_key),
         T(transactions_before_the_failing_one_stay),
         T(a_table_that_is_not_there_is_named),

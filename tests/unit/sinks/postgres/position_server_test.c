@@ -147,6 +147,24 @@ what_is_held_back_is_not_applied_until_flush(void **state)
     expect("SELECT count(*) FROM a.t", "3");
 }
 
+/* A commit that is only owed is none yet. */
+static void
+what_is_said_to_be_applied_is_visible(void **state)
+{
+    NEEDS_SERVER();
+    feed_open(&feed, &params, 0x1000);
+    for (uint64_t at = 0x2000; at <= 0x6000; at += 0x1000) {
+        char id[16];
+        struct sink_progress p = {0};
+        snprintf(id, sizeof id, "%d", (int)(at >> 12));
+        feed_one(&feed, at, insert(id));
+        while (p.applied < at) {
+            assert_true(sink_poll(feed.sink, 0, &p, &feed.err));
+        }
+        expect("SELECT max(id) FROM a.t", id);
+    }
+}
+
 static void
 large_transactions_are_not_joined(void **state)
 {
@@ -464,6 +482,7 @@ main(void)
         T(a_transaction_handed_over_twice_is_refused),
         T(consecutive_transactions_share_one_on_the_target),
         T(what_is_held_back_is_not_applied_until_flush),
+        T(what_is_said_to_be_applied_is_visible),
         T(large_transactions_are_not_joined),
         T(marks_and_empty_transactions_move_the_position),
         T(what_is_applied_becomes_durable_without_being_asked),
