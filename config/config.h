@@ -20,9 +20,10 @@ struct string_list {
 };
 
 enum fence_kind { FENCE_NONE, FENCE_READ_ONLY };
+enum plugin { PLUGIN_PGOUTPUT, PLUGIN_WAL2JSON, PLUGIN_TEST_DECODING };
 enum two_phase { TWO_PHASE_AUTO, TWO_PHASE_ON, TWO_PHASE_OFF };
 enum spool_compression { COMPRESSION_NONE, COMPRESSION_PRESSURE, COMPRESSION_ZSTD };
-enum error_policy { ON_ERROR_STOP, ON_ERROR_DEAD_LETTER, ON_ERROR_UPSERT };
+enum error_policy { ON_ERROR_STOP, ON_ERROR_DEAD_LETTER, ON_ERROR_UPSERT, ON_ERROR_STOP_TABLE };
 enum role_policy { ROLES_OFF, ROLES_WITHOUT_PASSWORDS, ROLES_WITH_PASSWORDS };
 enum subscription_policy { SUBSCRIPTIONS_REPORT, SUBSCRIPTIONS_DISABLED };
 enum identity_policy { IDENTITY_FULL, IDENTITY_REFUSE };
@@ -65,6 +66,7 @@ struct config {
         char *type;
         char *dsn;                /* secret */
         char *slot, *publication; /* default tidegate_<name> */
+        enum plugin plugin;
         bool streaming;
         enum two_phase two_phase;
     } source;

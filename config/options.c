@@ -23,7 +23,7 @@
 #define DDL_ROW(key, class, text)                                                                  \
     {                                                                                              \
         .path = "ddl." key, .type = OPTION_WORD, AT(ddl.policy[class]), .def = "default",          \
-        .words = ddl_class_words, .doc = text                                                      \
+        .words = ddl_class_words, .doc = (text)                                                    \
     }
 #define RANGE(low, high) .min = (low), .max = (high)
 
@@ -36,6 +36,8 @@
 
 static const struct option_word identity_words[] = {
     {"full", IDENTITY_FULL}, {"refuse", IDENTITY_REFUSE}, {NULL, 0}};
+static const struct option_word plugin_words[] = {{"pgoutput", PLUGIN_PGOUTPUT},
+    {"wal2json", PLUGIN_WAL2JSON}, {"test_decoding", PLUGIN_TEST_DECODING}, {NULL, 0}};
 static const struct option_word ddl_words[] = {{"apply", DDL_POLICY_APPLY},
     {"stop", DDL_POLICY_STOP}, {"ignore", DDL_POLICY_IGNORE}, {NULL, 0}};
 static const struct option_word ddl_class_words[] = {{"default", DDL_POLICY_DEFAULT},
@@ -46,7 +48,8 @@ static const struct option_word two_phase_words[] = {
 static const struct option_word compression_words[] = {{"none", COMPRESSION_NONE},
     {"pressure", COMPRESSION_PRESSURE}, {"zstd", COMPRESSION_ZSTD}, {NULL, 0}};
 static const struct option_word error_words[] = {{"stop", ON_ERROR_STOP},
-    {"dead_letter", ON_ERROR_DEAD_LETTER}, {"upsert", ON_ERROR_UPSERT}, {NULL, 0}};
+    {"dead_letter", ON_ERROR_DEAD_LETTER}, {"upsert", ON_ERROR_UPSERT},
+    {"stop_table", ON_ERROR_STOP_TABLE}, {NULL, 0}};
 static const struct option_word role_words[] = {{"off", ROLES_OFF},
     {"without_passwords", ROLES_WITHOUT_PASSWORDS}, {"with_passwords", ROLES_WITH_PASSWORDS},
     {NULL, 0}};
@@ -123,12 +126,24 @@ const struct option option_table[] = {
         .derived = "`tidegate_<name>`",
         .example = "tidegate_orders",
         .doc = "Name of the publication on the source. It is created when it is not there."},
+    {.path = "source.plugin",
+        .type = OPTION_WORD,
+        AT(source.plugin),
+        .def = "pgoutput",
+        .words = plugin_words,
+        .doc = "Logical decoding plugin of the slot. `pgoutput` comes with every server, carries "
+               "most and costs least. `wal2json` (2.5 or newer, format version 2) and "
+               "`test_decoding` "
+               "are for servers that offer nothing else: they send the changes of every table of "
+               "the database, in text, and cannot express all that a table may hold; `tidegate "
+               "check` "
+               "says what. No publication is made for them. A migration keeps its plugin."},
     {.path = "source.streaming",
         .type = OPTION_BOOL,
         AT(source.streaming),
         .def = "true",
         .doc = "Take large transactions from the source while they are still open there. Without "
-               "it the source keeps them on its own disk until they end."},
+               "it the source keeps them on its own disk until they end. Only `pgoutput` can."},
     {.path = "source.two_phase",
         .type = OPTION_WORD,
         AT(source.two_phase),
@@ -140,7 +155,7 @@ const struct option option_table[] = {
                "transactions as "
                "the source (`max_prepared_transactions`), and no two of them are on one server, "
                "where names would meet. It begins when the copy is over and is "
-               "decided once, at the start of a migration."},
+               "decided once, at the start of a migration. Only `pgoutput` can."},
 
     {.path = "tables.include",
         .type = OPTION_LIST,
@@ -452,7 +467,9 @@ const struct option option_table[] = {
                "`dead_letter` puts it aside and goes on (`tidegate dead-letters` lists, applies "
                "or drops what lies there), `upsert` turns an insert of a row that is there into "
                "an update, an update of a row that is missing into an insert, takes a delete of "
-               "a missing row for done, and stops at everything else."},
+               "a missing row for done, and stops at everything else. `stop_table` stops the table "
+               "alone: its changes are left out from there on, all others go on, and `tidegate "
+               "resync TABLE` copies it anew when the cause is gone."},
     {.path = "sinks[].dead_letter_limit",
         .type = OPTION_NUMBER,
         AT_SINK(dead_letter_limit),

@@ -170,6 +170,12 @@ sink_dead_letters(const struct sink_status *k)
 }
 
 static double
+sink_tables_stopped(const struct sink_status *k)
+{
+    return (double)k->tables_stopped;
+}
+
+static double
 sink_upserted(const struct sink_status *k)
 {
     return (double)k->upserted;
@@ -220,6 +226,9 @@ static const struct {
     {"sink_rows_total", "counter", "Row changes applied by this process.", sink_rows},
     {"sink_dead_letters", "gauge", "Refused changes that wait for the operator.",
         sink_dead_letters},
+    {"sink_tables_stopped", "gauge",
+        "Tables that are out of the sink's stream: stopped, or being copied anew.",
+        sink_tables_stopped},
     {"sink_upserted_total", "counter",
         "Row changes put another way because the row was there or missing.", sink_upserted},
     {"sink_ddl_applied_total", "counter", "Statements of DDL that were executed on the target.",

@@ -157,6 +157,32 @@ handle_resume(const struct call *c, struct err *err)
 }
 
 static bool
+handle_resync(const struct call *c, struct err *err)
+{
+    const char *table = NULL, *sink = NULL;
+    size_t n = 0;
+    if (!params_text(c->params, "table", &table, err) ||
+        !params_text(c->params, "sink", &sink, err)) {
+        return bad_request(c);
+    }
+    if (!table || !table[0]) {
+        err_set(err, ERR_CONFIG, "parameter 'table' is missing");
+        return bad_request(c);
+    }
+    if (!agent_resync(c->routes->agent, table, sink && sink[0] != '\0' ? sink : NULL, &n, err)) {
+        return false;
+    }
+    struct json_writer w;
+    json_init(&w, &c->reply->body);
+    json_object_begin(&w);
+    json_kv_bool(&w, "ok", true);
+    json_kv_u64(&w, "tables", n);
+    json_object_end(&w);
+    c->reply->status = 202;
+    return true;
+}
+
+static bool
 handle_mark(const struct call *c, struct err *err)
 {
     uint64_t lsn = 0;
@@ -241,6 +267,7 @@ static const struct {
     {"POST", "/cutover/ack", handle_cutover_ack},
     {"POST", "/pause", handle_pause},
     {"POST", "/resume", handle_resume},
+    {"POST", "/resync", handle_resync},
     {"POST", "/mark", handle_mark},
     {"POST", "/stop", handle_stop},
     {"GET", "/dead-letters", handle_letters},

@@ -81,6 +81,7 @@ agent_free(struct agent *a)
         return;
     }
     agent_lanes_done(a);
+    agent_resync_done(a);
     room_free(a->room);
     spool_close(a->spool);
     key_ring_free(a->keys);
@@ -422,7 +423,7 @@ enter(struct agent *a, struct err *err)
     pthread_mutex_lock(&a->lock);
     a->store = store;
     pthread_mutex_unlock(&a->lock);
-    if (!load_phase(a, &stored, err)) {
+    if (!load_phase(a, &stored, err) || !agent_resync_begin(a, err)) {
         return false;
     }
     if (stored == PHASE_PREFLIGHT) {

@@ -6,6 +6,7 @@
 #include "agent/pipeline/fence.h"
 #include "agent/pipeline/phase.h"
 #include "agent/pipeline/two_phase.h"
+#include "config/names.h"
 
 #define STAGE "agent"
 
@@ -27,6 +28,7 @@ agent_open_spool(struct agent *a, struct err *err)
 {
     struct spool_options o = {.path = a->config->spool.path,
         .feed_id = a->feed_id,
+        .content = decoder_find(plugin_name(a->config->source.plugin))->content,
         .segment_size = a->config->spool.segment_size,
         .max_size = a->config->spool.max_size,
         .min_free = a->config->spool.min_free,
@@ -86,6 +88,12 @@ start_capture(struct agent *a, struct err *err)
         .params = {.dsn = c->source.dsn,
             .slot = c->source.slot,
             .publication = c->source.publication,
+            .plugin = plugin_name(c->source.plugin),
+            .store = a->store,
+            .tables = {.include = (const char *const *)c->tables.include.items,
+                .include_len = c->tables.include.len,
+                .exclude = (const char *const *)c->tables.exclude.items,
+                .exclude_len = c->tables.exclude.len},
             .streaming = c->source.streaming,
             .two_phase_from = &a->two_phase_from,
             .timeout_us = c->network.timeout_us},
@@ -154,6 +162,7 @@ agent_join_jobs(struct agent *a)
     a->cutover = NULL;
     pthread_mutex_unlock(&a->lock);
     cutover_free(cutover);
+    agent_resync_join(a);
     agent_take_snapshots(a);
     for (size_t i = 0; i < a->lanes_len; i++) {
         deliver_join(a->lanes[i].deliver);

@@ -76,6 +76,7 @@ sink_status(struct agent *a, size_t i, struct agent_status *out)
         s->state = SINK_COPYING;
         snprintf(s->error, sizeof(s->error), "%s", c.error.text);
     }
+    agent_resync_status(l, s);
     if (l->failed) {
         s->state = SINK_FAILED;
         snprintf(s->error, sizeof(s->error), "%s", l->error.text);

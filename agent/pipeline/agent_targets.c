@@ -8,6 +8,7 @@
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
 #include "agent/pipeline/agent.intern.h"
+#include "agent/snapshot/table_again.h"
 
 #define STAGE "agent"
 
@@ -85,6 +86,18 @@ snapshot_options(const struct lane *l, bool defer_firing)
         .timeout_us = c->network.timeout_us,
         .stop = &a->stop,
         .clock = a->clock};
+}
+
+bool
+agent_lane_target(void *lane, struct snapshot_options *out, struct err *err)
+{
+    struct lane *l = lane;
+    bool defer = false;
+    if (l->row.copies && !decide_defer_firing(l, &defer, err)) {
+        return false;
+    }
+    *out = snapshot_options(l, defer);
+    return true;
 }
 
 bool
@@ -194,7 +207,9 @@ agent_finish_targets(void *arg, struct err *err)
         if (strcmp(l->config->type, "postgresql") != 0) {
             continue;
         }
-        if (!agent_lane_snapshot(l, &s, err) || !snapshot_finish(s, err)) {
+        struct snapshot_options o;
+        if (!agent_lane_snapshot(l, &s, err) || !snapshot_finish(s, err) ||
+            !agent_lane_target(l, &o, err) || !table_again_finish(&o, err)) {
             return a->lanes_len == 1 ? false : err_wrap(err, "sink '%s'", l->config->name);
         }
     }

@@ -27,6 +27,7 @@ struct deliver {
     const struct clock *clock;
     uint64_t told; /* parked changes that a line of the log spoke of */
     int64_t told_us;
+    uint64_t told_stopped;
     char stage[80];
     struct thread thread;
     int wake_fd; /* eventfd: pause or resume was asked for */
@@ -98,6 +99,21 @@ tell_parked(struct deliver *d, bool now)
     d->told_us = time;
 }
 
+/* Each of them: there are no more than tables. */
+static void
+tell_stopped(struct deliver *d)
+{
+    uint64_t n = 0;
+    const char *last = delivery_stopped(d->delivery, &n);
+    if (n > d->told_stopped) {
+        d->told_stopped = n;
+        log_warn(d->stage,
+            "table %s: its changes are left out, all others go on; `tidegate status` says why, "
+            "`tidegate resync` copies it anew",
+            last);
+    }
+}
+
 static void
 wait_for_news(struct deliver *d, bool reading)
 {
@@ -125,6 +141,7 @@ pump(struct deliver *d, bool *again, struct err *err)
         publish(d);
         tell_ddl(d);
         tell_parked(d, false);
+        tell_stopped(d);
         if (next == DELIVERY_REOPEN) {
             *again = true;
             return true;

@@ -19,6 +19,7 @@
 #include "agent/base/err.h"
 #include "agent/pipeline/ddl.h"
 #include "agent/pipeline/park.h"
+#include "agent/pipeline/resync_view.h"
 #include "agent/pipeline/table_sync.h"
 #include "agent/spool/spool.h"
 #include "decoders/decoder.h"
@@ -36,6 +37,7 @@ struct delivery_options {
     int64_t retry_max_us, give_up_us;
     const struct clock *clock;
     struct park_options letters; /* store NULL: there are none, and a refusal ends it */
+    struct resync_view *resync;  /* borrowed; NULL: no table ever leaves the stream alone */
     struct ddl_options ddl;
 };
 
@@ -86,6 +88,10 @@ enum delivery_verdict delivery_failed(
 bool delivery_news(struct delivery *d, struct delivery_report *out);
 /* As park_last. */
 const char *delivery_parked(const struct delivery *d, uint64_t *n);
+/* Position of the last place between two transactions; *inside: one has begun behind it. */
+uint64_t delivery_border(const struct delivery *d, bool *inside);
+/* As resync_view_stopped. */
+const char *delivery_stopped(const struct delivery *d, uint64_t *n);
 /* After DELIVERY_UNDECIDED: the operator has spoken. */
 bool delivery_decided(struct delivery *d);
 /* As ddl_gate_news and ddl_gate_counts. */

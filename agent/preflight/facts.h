@@ -46,6 +46,17 @@ struct sessions {
     size_t len;
 };
 
+/* Of a plugin besides pgoutput. */
+struct plugin_facts {
+    bool asked;
+    bool available; /* a slot with it could be made, or its making had to wait for others */
+    struct err error;
+    bool told_elsewhere;            /* the error is another finding's */
+    bool tried;                     /* its options were: of wal2json */
+    bool options, strings;          /* it knows those that are needed; numbers as strings */
+    struct preflight_names numbers; /* columns that can hold both NaN and NULL */
+};
+
 /* Of the database's default. */
 struct collation_facts {
     const char *provider; /* "libc", "icu de-DE" */
@@ -74,6 +85,7 @@ struct target_globals {
 
 struct source_facts {
     struct server_facts common;
+    struct plugin_facts plugin;
     bool replication_works; /* a replication connection was made */
     struct err replication_error;
     char wal_level[16];
@@ -146,6 +158,8 @@ void preflight_gather_local(const struct preflight_input *in, const struct sourc
 /* Pure. Judging a server that was not reached adds the one finding that says so. */
 void preflight_judge_source(
     const struct preflight_input *in, const struct source_facts *s, struct preflight_report *r);
+void preflight_judge_plugin(
+    const struct preflight_input *in, const struct source_facts *s, struct preflight_report *r);
 void preflight_judge_tables(
     const struct preflight_input *in, const struct source_facts *s, struct preflight_report *r);
 void preflight_judge_target(const struct preflight_input *in, const struct source_facts *s,
@@ -157,6 +171,9 @@ void preflight_judge_source_globals(
     const struct preflight_input *in, const struct source_facts *s, struct preflight_report *r);
 void preflight_judge_target_globals(const struct preflight_input *in, const struct source_facts *s,
     const struct target_facts *t, struct preflight_report *r);
+/* Behind the rest of the source's facts: the list of tables is used. */
+bool preflight_gather_plugin(const struct preflight_input *in, struct arena *a,
+    struct source_facts *out, struct err *err) must_use;
 
 /* --- for gathering ------------------------------------------------------------------------------
  */

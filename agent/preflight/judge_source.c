@@ -368,14 +368,16 @@ preflight_judge_source(
     judge_retention(s, r);
     judge_sender_timeout(s, r);
     judge_replication(s, r);
-    judge_publication_right(in, s, r);
+    if (in->config->source.plugin == PLUGIN_PGOUTPUT) {
+        judge_publication_right(in, s, r);
+        judge_publication_name(in, s, r);
+    }
     if (in->resume) {
         judge_slot_resumed(in, s, r);
     } else {
         judge_slot_fresh(in, s, r);
         judge_ddl(in, s, r); /* decided once, at the set-up */
     }
-    judge_publication_name(in, s, r);
     judge_transactions(in, s, r);
     judge_fence(in, s, r);
     judge_connections(in, s, r);

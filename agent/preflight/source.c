@@ -284,6 +284,15 @@ read_roles(PGconn *conn, const struct config *config, const char *sql, struct ar
 static const char relations_sql[] = "SELECT n.nspname, c.relname" RELATIONS
                                     " ORDER BY (n.nspname || '.' || c.relname) COLLATE \"C\"";
 
+/* Tables that rows may go to: an extension brings its configuration tables along. */
+static const char tables_there_sql[] =
+    "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND c.relpersistence <> 't' "
+    "AND" NO_SYSTEM("n") " AND (" NO_MEMBER(
+        "pg_class", "c.oid") " OR EXISTS (SELECT 1"
+                             " FROM pg_extension e WHERE c.oid = ANY (e.extconfig)))"
+                             " ORDER BY (n.nspname || '.' || c.relname) COLLATE \"C\"";
+
 static const char all_objects_sql[] =
     "SELECT o::text COLLATE \"C\" FROM ("
     " SELECT n.nspname || '.' || c.relname AS o" RELATIONS
@@ -296,6 +305,9 @@ preflight_read_objects(PGconn *conn, const struct config *config, struct arena *
     struct preflight_names *out, struct err *err)
 {
     struct table_filter filter = filter_of(config);
+    if (!config->schema.copy) {
+        return read_filtered(conn, config, tables_there_sql, a, out, err);
+    }
     if (table_filter_is_all(&filter)) {
         return preflight_read_names(conn, "list the objects", all_objects_sql, a, out, err);
     }
@@ -380,7 +392,7 @@ preflight_gather_source(
     if (ok) {
         try_replication(in->config, out);
     }
-    return ok;
+    return ok && preflight_gather_plugin(in, a, out, err);
 }
 
 void

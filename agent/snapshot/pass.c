@@ -30,6 +30,7 @@
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
 #include "agent/snapshot/database.h"
+#include "agent/snapshot/identities.h"
 #include "agent/snapshot/large_objects.h"
 #include "agent/snapshot/matviews.h"
 #include "agent/snapshot/pending.h"
@@ -64,44 +65,6 @@ log_line(const char *line, void *arg)
 }
 
 /* --- tables --------------------------------------------------------------------------------- */
-
-static int
-by_oid(const void *a, const void *b)
-{
-    const struct table_row *x = a, *y = b;
-    return x->oid < y->oid ? -1 : x->oid > y->oid;
-}
-
-bool
-pass_read_rows(
-    struct snapshot *s, const struct ledger *l, struct table_row **rows, size_t *n, struct err *err)
-{
-    if (!store_sink_tables(s->o.store, s->o.sink, rows, n, err)) {
-        return false;
-    }
-    qsort(*rows, *n, sizeof(**rows), by_oid);
-    for (size_t i = 0; i < *n; i++) {
-        struct table_row *row = &(*rows)[i];
-        uint64_t sync;
-        if ((row->state == TABLE_PENDING || row->state == TABLE_COPYING) &&
-            ledger_copied(l, row->oid, &sync)) {
-            row->state = TABLE_COPIED;
-            row->sync = sync;
-            if (!store_sink_tables_put(s->o.store, s->o.sink, row, 1, err)) {
-                x_free(*rows);
-                *rows = NULL;
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-bool
-pass_is_unfinished(const struct table_row *row)
-{
-    return row->state == TABLE_PENDING || row->state == TABLE_COPYING;
-}
 
 static bool
 read_tables(struct pass *p, struct err *err)
@@ -471,49 +434,6 @@ late_entries(struct pass *p, struct err *err)
     return ok;
 }
 
-/* NOTHING stays NOTHING; every other identity that had to be changed was a default one without key.
- */
-static bool
-identity_before(struct pass *p, uint32_t oid, const char **word, struct err *err)
-{
-    char key[48], *letter = NULL;
-    snprintf(key, sizeof(key), STORE_IDENTITY_BEFORE "%u", oid);
-    if (!store_get(p->s->o.store, key, &letter, err)) {
-        return false;
-    }
-    *word = letter && letter[0] == 'n' ? "NOTHING" : "DEFAULT";
-    x_free(letter);
-    return true;
-}
-
-/* The source has REPLICA IDENTITY FULL for the time of the migration only. */
-static bool
-reset_identities(struct pass *p, struct err *err)
-{
-    for (size_t i = 0; i < p->run.tables_len; i++) {
-        const struct table_row *row = &p->run.tables[i].row;
-        if (!row->identity_changed) {
-            continue;
-        }
-        const char *before;
-        if (!identity_before(p, row->oid, &before, err)) {
-            return false;
-        }
-        struct buf sql;
-        buf_init(&sql, 4096);
-        buf_str(&sql, "ALTER TABLE ");
-        sql_qualified(&sql, row->schema, row->name);
-        buf_printf(&sql, " REPLICA IDENTITY %s", before);
-        bool ok = pg_exec_long(
-            p->target, "target: reset a replica identity", buf_cstr(&sql), p->s->o.stop, err);
-        buf_done(&sql);
-        if (!ok) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool
 carry_rest(struct pass *p, struct err *err)
 {
@@ -533,7 +453,7 @@ carry_rest(struct pass *p, struct err *err)
         }
     }
     PQfinish(source);
-    return ok && (!s->o.copy_schema || reset_identities(p, err));
+    return ok && (!s->o.copy_schema || identities_reset(&p->run, p->target, err));
 }
 
 static bool

@@ -65,7 +65,8 @@ static const char memberships_tail[] =
 static const char plain_options[] =
     "CASE WHEN a.admin_option THEN ' WITH ADMIN OPTION' ELSE '' END";
 static const char all_options[] =
-    "format(' WITH ADMIN %s, INHERIT %s, SET %s', a.admin_option, a.inherit_option, a.set_option)";
+    "format(' WITH ADMIN %s, INHERIT %s, SET %s', a.admin_option::text, a.inherit_option::text, "
+    "a.set_option::text)";
 
 static const char passwords_sql[] =
     MISSING " SELECT 'password of role ' || m.rolname,"

@@ -155,14 +155,17 @@ run_dump(const struct snapshot_options *o, int source_version, const char *snaps
         /* A subscription holds a password: unless it is wanted, it does not get into the file. */
         o->subscriptions ? "--encoding=UTF8" : "--no-subscriptions"};
     size_t n = sizeof(fixed) / sizeof(fixed[0]);
-    const char **args = x_zalloc((n + l->len + 1) * sizeof(*args));
+    char *table_arg = o->only_table ? x_printf("--table=%s", o->only_table) : NULL;
+    const char **args = x_zalloc((n + l->len + 2) * sizeof(*args));
     memcpy(args, fixed, sizeof(fixed));
     for (size_t i = 0; i < l->len; i++) {
         args[n + i] = l->args[i];
     }
+    args[n + l->len] = table_arg;
     bool ok = pgtools_run(pg_dump, o->source_dsn, args, o->stop, err) &&
               sync_and_rename(o, partial, final, err);
     x_free(args);
+    x_free(table_arg);
     x_free(snapshot_arg);
     x_free(partial);
     x_free(final);

@@ -27,6 +27,7 @@ struct spool {
     const struct fs *fs;
     const struct clock *clock;
     char *path;
+    uint32_t content;
     uint64_t feed_id, segment_size, max_size, min_free;
     uint32_t block_size;
     int64_t keep_us;

@@ -233,6 +233,7 @@ load(struct spool *s, const struct spool_options *o, struct err *err)
         .fs = s->fs,
         .path = s->path,
         .feed_id = o->feed_id,
+        .content = o->content,
         .live = s->read_only,
         .salvage = s->salvage,
         .clean = !s->read_only,
@@ -246,6 +247,7 @@ load(struct spool *s, const struct spool_options *o, struct err *err)
     if (ok && dir.count > 0) {
         struct segment *newest = &dir.segments[dir.count - 1];
         s->feed_id = newest->header.feed_id;
+        s->content = newest->header.content;
         ok = recover_newest(&r, newest, err);
     }
     for (size_t i = 0; ok && i < dir.count; i++) {
@@ -267,6 +269,7 @@ new_spool(const struct spool_options *o)
     s->clock = o->clock ? o->clock : &clock_system;
     s->path = x_strdup(o->path);
     s->feed_id = o->feed_id;
+    s->content = o->content;
     s->segment_size = o->segment_size ? o->segment_size : SEGMENT_SIZE_DEFAULT;
     /* Only whole segments can be given back: a budget needs several. */
     if (o->max_size != 0 && s->segment_size > o->max_size / 4) {
@@ -285,6 +288,12 @@ new_spool(const struct spool_options *o)
     (void)pthread_mutex_init(s->lock, NULL);
     block_init(&s->block, s->block_size);
     return s;
+}
+
+uint32_t
+spool_content(const struct spool *s)
+{
+    return s->content;
 }
 
 bool

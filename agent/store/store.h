@@ -37,6 +37,9 @@ bool store_set_u64(struct store *s, const char *key, uint64_t value, struct err 
  * value is the letter of pg_class.relreplident. */
 #define STORE_IDENTITY_BEFORE "identity_before_"
 
+/* Logical decoding plugin of slot and spool; absent: pgoutput. */
+#define STORE_PLUGIN          "plugin"
+
 /* A position up to which the spool is durable, decimal; it may be well below what is. */
 #define STORE_SPOOL_DURABLE   "spool_durable"
 

@@ -236,23 +236,40 @@ put_row(struct apply *a, const struct change *c, bool upsert, struct err *err)
 }
 
 static bool
-send_truncate(struct apply *a, const struct change *c, const struct sql_table *tables, uint32_t len,
-    struct err *err)
+send_emptying(struct apply *a, const struct change *c, const struct sql_table *first,
+    struct buf *sql, struct err *err)
 {
-    struct buf sql;
-    buf_init(&sql, (size_t)1 << 24);
-    sql_truncate(tables, len, c->cascade, c->restart_identity, &sql);
-    bool ok = buf_ok(&sql, "truncate", err);
-    struct flight_entry *e = ok ? pipe_next(&a->pipe, sql.len + 64, err) : NULL;
+    bool ok = buf_ok(sql, "truncate", err);
+    struct flight_entry *e = ok ? pipe_next(&a->pipe, sql->len + 64, err) : NULL;
     if (e) {
         e->kind = FLIGHT_TRUNCATE;
         e->op = CHANGE_TRUNCATE;
         e->position = c->position;
-        e->relation = tables[0].relation;
-        ok = pipe_sql(&a->pipe, buf_cstr(&sql), err);
+        e->relation = first->relation;
+        ok = pipe_sql(&a->pipe, buf_cstr(sql), err);
+    }
+    return ok && e;
+}
+
+/* TRUNCATE wants every table that refers to one of these, or takes it along with CASCADE. */
+static bool
+send_truncate(struct apply *a, const struct change *c, const struct sql_table *tables, uint32_t len,
+    struct err *err)
+{
+    struct buf sql;
+    bool ok = true;
+    buf_init(&sql, (size_t)1 << 24);
+    if (!c->partial) {
+        sql_truncate(tables, len, c->cascade, c->restart_identity, &sql);
+        ok = send_emptying(a, c, &tables[0], &sql, err);
+    }
+    for (uint32_t i = 0; c->partial && ok && i < len; i++) {
+        buf_reset(&sql);
+        sql_delete_all(&tables[i], &sql);
+        ok = send_emptying(a, c, &tables[0], &sql, err);
     }
     buf_done(&sql);
-    return ok && e;
+    return ok;
 }
 
 /* Tables that the target does not have are left out: there is nothing to empty. A lookup may drop

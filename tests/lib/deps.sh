@@ -8,7 +8,7 @@ set -eu
 
 build="build-essential pkg-config libpq-dev libyaml-dev libsqlite3-dev libmicrohttpd-dev
     libcurl4-openssl-dev libjansson-dev uthash-dev libxxhash-dev libssl-dev libzstd-dev"
-test="libcmocka-dev postgresql-15 postgresql-client-15 python3 python3-pytest python3-pytest-xdist python3-zstandard python3-cryptography util-linux"
+test="libcmocka-dev postgresql-15 postgresql-15-wal2json postgresql-client-15 python3 python3-pytest python3-pytest-xdist python3-zstandard python3-cryptography util-linux"
 lint="clang clang-format clang-tidy cppcheck pandoc libclang-rt-14-dev git"
 bench="pgcopydb valgrind"
 runtime="libpq5 libyaml-0-2 libsqlite3-0 libmicrohttpd12 libcurl4 libjansson4 libxxhash0 libssl3 libzstd1
