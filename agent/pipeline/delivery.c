@@ -265,9 +265,6 @@ hand_over(struct delivery *d, const struct record *rec, struct err *err)
     }
     follow_transaction(d, rec, &change);
     arena_reset(&d->arena);
-    if (change.kind == CHANGE_MESSAGE) {
-        return ddl_gate_message(d->ddl, d->sink, &change, d->commit_record, err);
-    }
     bool meant = false;
     bool ok = is_meant(d, &change, &meant, err) &&
               (!meant || (change.kind == CHANGE_MESSAGE
