@@ -99,6 +99,8 @@ $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(TESTLIB_OBJ) $(LIB)
 
 $(BUILD)/tests/bench/append: $(BUILD)/tests/bench/append.o $(LIB)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(BUILD)/tests/bench/hotpath: $(BUILD)/tests/bench/hotpath.o $(BUILD)/tests/bench/feed.o $(LIB)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .SECONDARY:
@@ -196,7 +198,7 @@ sim-short: $(SIM) ## the same with 2000 seeds, for every day
 sim-selftest: $(SIM)
 	@$(SIM) --selftest
 
-.PHONY: bench bench-short bench-readme
+.PHONY: bench bench-short bench-readme bench-cpu
 BENCH_RUN = TIDEGATE_BIN=$(abspath $(BIN)) TIDEGATE_APPEND=$(abspath $(BUILD)/tests/bench/append) tests/bench/bench.py
 bench: ## every benchmark against its peers, half an hour on a quiet machine; BENCH="tpcb decode" picks some
 	@$(AGAIN) deps-build deps-test deps-bench
@@ -204,6 +206,10 @@ bench: ## every benchmark against its peers, half an hour on a quiet machine; BE
 	@$(BENCH_RUN) $(BENCH)
 bench-short: ## the same with small sizes, five minutes
 	@$(AGAIN) bench BENCH="--short $(BENCH)"
+bench-cpu: ## instructions a row of the hot paths, to those of tests/bench/cpu_baseline.json; BENCH=--write keeps them
+	@$(AGAIN) deps-build deps-test deps-bench
+	@$(AGAIN) $(BUILD)/tests/bench/hotpath
+	@TIDEGATE_HOTPATH=$(abspath $(BUILD)/tests/bench/hotpath) tests/bench/bench_cpu.py $(BENCH)
 bench-readme: ## writes the README's figures from what the last full runs left in build/bench
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench/suite/readme.py build/bench README.md
 

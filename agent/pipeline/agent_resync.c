@@ -102,7 +102,6 @@ start_job(struct lane *l, struct err *err)
         .two_phase = a->two_phase_from != 0,
         .target = agent_lane_target,
         .arg = l};
-    o.steps.ddl.store = NULL; /* statements are the lane's own to execute */
     struct resync_job *job = NULL;
     bool ok = resync_job_start(&o, &job, err);
     pthread_mutex_lock(&a->lock);

@@ -538,10 +538,13 @@ is_published(const struct config *config, PGconn *source, const struct pg_table 
 }
 
 static bool
-publish(const struct config *config, PGconn *source, const struct pg_table *t, struct err *err)
+publish_one(const struct config *config, PGconn *source, const struct pg_table *t, struct err *err)
 {
     struct buf sql;
     bool is = false;
+    if (config->source.plugin != PLUGIN_PGOUTPUT) {
+        return true;
+    }
     if (!is_published(config, source, t, &is, err) || is) {
         return is;
     }
@@ -574,7 +577,7 @@ setup_publish_table(const struct config *config, struct store *store, PGconn *so
     *identity_changed = noted != NULL;
     x_free(noted);
     FAILPOINT("resync.publish");
-    ok = ok && publish(config, source, t, err);
+    ok = ok && publish_one(config, source, t, err);
     FAILPOINT("resync.published");
     return ok;
 }
