@@ -88,6 +88,7 @@ $(BUILD)/tests/%.o: tests/%.c | builddeps
 	$(call say,CC $<)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Wno-conversion -Wno-sign-conversion -MMD -MP -c -o $@ $<
 
+$(BUILD)/agent/pipeline/ddl_capture.o: agent/pipeline/ddl_capture.sql
 $(BUILD)/%.o: %.c | builddeps
 	@mkdir -p $(@D)
 	$(call say,CC $<)
@@ -97,6 +98,8 @@ $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(TESTLIB_OBJ) $(LIB)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
 
 $(BUILD)/tests/bench/append: $(BUILD)/tests/bench/append.o $(LIB)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(BUILD)/tests/bench/hotpath: $(BUILD)/tests/bench/hotpath.o $(BUILD)/tests/bench/feed.o $(LIB)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
@@ -116,7 +119,7 @@ test-unit: $(UNIT_BIN) ## the unit tests; ONLY="agent/base agent/spool" picks fo
 AGAIN := $(MAKE) --no-print-directory
 PYTHON := /usr/bin/python3
 
-.PHONY: deps deps-build deps-test deps-lint
+.PHONY: deps deps-build deps-test deps-lint deps-bench
 deps: ## installs every Debian package that building, testing and linting need
 	@tests/lib/deps.sh build test lint
 deps-build:
@@ -125,6 +128,8 @@ deps-test:
 	@tests/lib/deps.sh test
 deps-lint:
 	@tests/lib/deps.sh lint
+deps-bench:
+	@tests/lib/deps.sh bench
 
 .PHONY: test test-e2e test-long test-crash
 test: ## installs what is missing, builds, runs unit and end-to-end tests
@@ -193,9 +198,20 @@ sim-short: $(SIM) ## the same with 2000 seeds, for every day
 sim-selftest: $(SIM)
 	@$(SIM) --selftest
 
-.PHONY: bench
-bench: tidegate $(BUILD)/tests/bench/append ## times copy, apply, drain and append against their peers; BENCH="apply --transactions 64000" picks one
-	@TIDEGATE_BIN=$(abspath $(BIN)) TIDEGATE_APPEND=$(abspath $(BUILD)/tests/bench/append) tests/bench/bench.py $(or $(BENCH),all)
+.PHONY: bench bench-short bench-readme bench-cpu
+BENCH_RUN = TIDEGATE_BIN=$(abspath $(BIN)) TIDEGATE_APPEND=$(abspath $(BUILD)/tests/bench/append) tests/bench/bench.py
+bench: ## every benchmark against its peers, half an hour on a quiet machine; BENCH="tpcb decode" picks some
+	@$(AGAIN) deps-build deps-test deps-bench
+	@$(AGAIN) tidegate $(BUILD)/tests/bench/append
+	@$(BENCH_RUN) $(BENCH)
+bench-short: ## the same with small sizes, five minutes
+	@$(AGAIN) bench BENCH="--short $(BENCH)"
+bench-cpu: ## instructions a row of the hot paths, to those of tests/bench/cpu_baseline.json; BENCH=--write keeps them
+	@$(AGAIN) deps-build deps-test deps-bench
+	@$(AGAIN) $(BUILD)/tests/bench/hotpath
+	@TIDEGATE_HOTPATH=$(abspath $(BUILD)/tests/bench/hotpath) tests/bench/bench_cpu.py $(BENCH)
+bench-readme: ## writes the README's figures from what the last full runs left in build/bench
+	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench/suite/readme.py build/bench README.md
 
 .PHONY: install uninstall clean help
 install: tidegate ## installs below PREFIX (/usr/local); manual pages when `make man` made them

@@ -20,10 +20,30 @@ struct string_list {
 };
 
 enum fence_kind { FENCE_NONE, FENCE_READ_ONLY };
+enum plugin { PLUGIN_PGOUTPUT, PLUGIN_WAL2JSON, PLUGIN_TEST_DECODING };
 enum two_phase { TWO_PHASE_AUTO, TWO_PHASE_ON, TWO_PHASE_OFF };
 enum spool_compression { COMPRESSION_NONE, COMPRESSION_PRESSURE, COMPRESSION_ZSTD };
-enum error_policy { ON_ERROR_STOP, ON_ERROR_DEAD_LETTER, ON_ERROR_UPSERT };
+enum error_policy { ON_ERROR_STOP, ON_ERROR_DEAD_LETTER, ON_ERROR_UPSERT, ON_ERROR_STOP_TABLE };
+enum role_policy { ROLES_OFF, ROLES_WITHOUT_PASSWORDS, ROLES_WITH_PASSWORDS };
+enum subscription_policy { SUBSCRIPTIONS_REPORT, SUBSCRIPTIONS_DISABLED };
 enum identity_policy { IDENTITY_FULL, IDENTITY_REFUSE };
+enum ddl_policy { DDL_POLICY_DEFAULT, DDL_POLICY_APPLY, DDL_POLICY_STOP, DDL_POLICY_IGNORE };
+enum ddl_class {
+    DDL_TABLES,
+    DDL_INDEXES,
+    DDL_TYPES,
+    DDL_ROUTINES,
+    DDL_GRANTS,
+    DDL_DROPS,
+    DDL_OTHER,
+    DDL_CLASSES
+};
+
+struct ddl_config {
+    bool capture;
+    enum ddl_policy by_default;
+    enum ddl_policy policy[DDL_CLASSES];
+};
 
 struct sink_config {
     char *name;
@@ -46,6 +66,7 @@ struct config {
         char *type;
         char *dsn;                /* secret */
         char *slot, *publication; /* default tidegate_<name> */
+        enum plugin plugin;
         bool streaming;
         enum two_phase two_phase;
     } source;
@@ -54,8 +75,11 @@ struct config {
         enum identity_policy without_identity;
     } tables;
     struct {
-        bool copy, owner, grants;
+        bool copy, owner, grants, database;
+        enum role_policy roles;
+        enum subscription_policy subscriptions;
     } schema;
+    struct ddl_config ddl;
     struct {
         uint32_t jobs, index_jobs;
         uint64_t split_above;
@@ -81,8 +105,12 @@ struct config {
         enum fence_kind fence;
         bool verify;
         int64_t timeout_us;
+        uint32_t sequence_margin;  /* steps */
         struct string_list exempt; /* application names or roles that the fence leaves alone */
     } cutover;
+    struct {
+        int64_t refresh_us; /* 0: only at cutover */
+    } sequences;
     struct {
         int64_t timeout_us;
         int64_t retry_max_us; /* longest pause between two attempts to reconnect */

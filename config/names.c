@@ -21,3 +21,17 @@ origin_name_later(const struct config *config, size_t sink, char *out, size_t ca
 {
     snprintf(out, cap, "%s_%s", config->source.slot, config->sinks[sink].name);
 }
+
+const char *
+plugin_name(enum plugin p)
+{
+    switch (p) {
+    case PLUGIN_PGOUTPUT:
+        break;
+    case PLUGIN_WAL2JSON:
+        return "wal2json";
+    case PLUGIN_TEST_DECODING:
+        return "test_decoding";
+    }
+    return "pgoutput";
+}

@@ -17,4 +17,7 @@ void origin_name(const struct config *config, size_t sink, char *out, size_t cap
 void origin_name_later(const struct config *config, size_t sink, char *out, size_t cap);
 #define ORIGIN_NAME_SIZE 160
 
+/* As the server and the decoders call it: "pgoutput". */
+const char *plugin_name(enum plugin p);
+
 #endif

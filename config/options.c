@@ -10,16 +10,21 @@
 #include "agent/base/log.h"
 #include "config/config.h"
 
-#define KIB              UINT64_C(1024)
-#define MIB              (1024 * KIB)
-#define GIB              (1024 * MIB)
-#define TIB              (1024 * GIB)
-#define MS               UINT64_C(1000)
-#define SEC              (1000 * MS)
-#define DAY              (86400 * SEC)
+#define KIB            UINT64_C(1024)
+#define MIB            (1024 * KIB)
+#define GIB            (1024 * MIB)
+#define TIB            (1024 * GIB)
+#define MS             UINT64_C(1000)
+#define SEC            (1000 * MS)
+#define DAY            (86400 * SEC)
 
-#define AT(field)        .offset = offsetof(struct config, field), .since = "0.1.0"
-#define AT_SINK(field)   .offset = offsetof(struct sink_config, field), .since = "0.1.0"
+#define AT(field)      .offset = offsetof(struct config, field), .since = "0.1.0"
+#define AT_SINK(field) .offset = offsetof(struct sink_config, field), .since = "0.1.0"
+#define DDL_ROW(key, class, text)                                                                  \
+    {                                                                                              \
+        .path = "ddl." key, .type = OPTION_WORD, AT(ddl.policy[class]), .def = "default",          \
+        .words = ddl_class_words, .doc = (text)                                                    \
+    }
 #define RANGE(low, high) .min = (low), .max = (high)
 
 #define NAME_PATTERN     "[a-z0-9_-]{1,40}"
@@ -31,42 +36,31 @@
 
 static const struct option_word identity_words[] = {
     {"full", IDENTITY_FULL}, {"refuse", IDENTITY_REFUSE}, {NULL, 0}};
+static const struct option_word plugin_words[] = {{"pgoutput", PLUGIN_PGOUTPUT},
+    {"wal2json", PLUGIN_WAL2JSON}, {"test_decoding", PLUGIN_TEST_DECODING}, {NULL, 0}};
+static const struct option_word ddl_words[] = {{"apply", DDL_POLICY_APPLY},
+    {"stop", DDL_POLICY_STOP}, {"ignore", DDL_POLICY_IGNORE}, {NULL, 0}};
+static const struct option_word ddl_class_words[] = {{"default", DDL_POLICY_DEFAULT},
+    {"apply", DDL_POLICY_APPLY}, {"stop", DDL_POLICY_STOP}, {"ignore", DDL_POLICY_IGNORE},
+    {NULL, 0}};
 static const struct option_word two_phase_words[] = {
     {"auto", TWO_PHASE_AUTO}, {"on", TWO_PHASE_ON}, {"off", TWO_PHASE_OFF}, {NULL, 0}};
 static const struct option_word compression_words[] = {{"none", COMPRESSION_NONE},
     {"pressure", COMPRESSION_PRESSURE}, {"zstd", COMPRESSION_ZSTD}, {NULL, 0}};
 static const struct option_word error_words[] = {{"stop", ON_ERROR_STOP},
-    {"dead_letter", ON_ERROR_DEAD_LETTER}, {"upsert", ON_ERROR_UPSERT}, {NULL, 0}};
+    {"dead_letter", ON_ERROR_DEAD_LETTER}, {"upsert", ON_ERROR_UPSERT},
+    {"stop_table", ON_ERROR_STOP_TABLE}, {NULL, 0}};
+static const struct option_word role_words[] = {{"off", ROLES_OFF},
+    {"without_passwords", ROLES_WITHOUT_PASSWORDS}, {"with_passwords", ROLES_WITH_PASSWORDS},
+    {NULL, 0}};
+static const struct option_word subscription_words[] = {
+    {"report", SUBSCRIPTIONS_REPORT}, {"disabled", SUBSCRIPTIONS_DISABLED}, {NULL, 0}};
 static const struct option_word fence_words[] = {
     {"read_only", FENCE_READ_ONLY}, {"none", FENCE_NONE}, {NULL, 0}};
 static const struct option_word level_words[] = {
     {"debug", LOG_DEBUG}, {"info", LOG_INFO}, {"warn", LOG_WARN}, {"error", LOG_ERROR}, {NULL, 0}};
 static const struct option_word format_words[] = {
     {"text", LOG_TEXT}, {"json", LOG_JSON}, {NULL, 0}};
-
-const struct option_section option_sections[] = {
-    {"", "What this migration is called and where it keeps its state."},
-    {"source",
-        "The database that is moved. Its rows are only read; tidegate makes a replication slot "
-        "and a publication there, may set replica identities, and fences it at cutover."},
-    {"tables",
-        "Which tables are moved. A pattern is `schema.table` with `*` (any characters) and "
-        "`?` (one character); without a dot it means a table in schema `public`. A name with "
-        "a dot in it stands in double quotes, as in SQL."},
-    {"schema", "What of the schema is created on the target before the copy."},
-    {"copy", "The bulk copy of what the tables held when the migration began."},
-    {"spool",
-        "The log on disk that keeps every change of the source from the first moment until all "
-        "sinks have it. The source is confirmed what is safe here, so its own disk does not fill "
-        "while a target is slow or down."},
-    {"sinks[]", "Where the changes go: a list, one entry for each target. Every sink has its own "
-                "position and its own speed."},
-    {"control", "How `tidegate status`, `wait`, `cutover` and scripts reach the running agent."},
-    {"cutover", "The moment when the target takes over."},
-    {"network", "How long silence is borne, and how long a lost connection is tried again."},
-    {"log", "Messages, which go to the standard error output."},
-};
-const size_t option_section_count = sizeof(option_sections) / sizeof(option_sections[0]);
 
 const struct option option_table[] = {
     {.path = "name",
@@ -132,12 +126,24 @@ const struct option option_table[] = {
         .derived = "`tidegate_<name>`",
         .example = "tidegate_orders",
         .doc = "Name of the publication on the source. It is created when it is not there."},
+    {.path = "source.plugin",
+        .type = OPTION_WORD,
+        AT(source.plugin),
+        .def = "pgoutput",
+        .words = plugin_words,
+        .doc = "Logical decoding plugin of the slot. `pgoutput` comes with every server, carries "
+               "most and costs least. `wal2json` (2.5 or newer, format version 2) and "
+               "`test_decoding` "
+               "are for servers that offer nothing else: they send the changes of every table of "
+               "the database, in text, and cannot express all that a table may hold; `tidegate "
+               "check` "
+               "says what. No publication is made for them. A migration keeps its plugin."},
     {.path = "source.streaming",
         .type = OPTION_BOOL,
         AT(source.streaming),
         .def = "true",
         .doc = "Take large transactions from the source while they are still open there. Without "
-               "it the source keeps them on its own disk until they end."},
+               "it the source keeps them on its own disk until they end. Only `pgoutput` can."},
     {.path = "source.two_phase",
         .type = OPTION_WORD,
         AT(source.two_phase),
@@ -149,7 +155,7 @@ const struct option option_table[] = {
                "transactions as "
                "the source (`max_prepared_transactions`), and no two of them are on one server, "
                "where names would meet. It begins when the copy is over and is "
-               "decided once, at the start of a migration."},
+               "decided once, at the start of a migration. Only `pgoutput` can."},
 
     {.path = "tables.include",
         .type = OPTION_LIST,
@@ -193,6 +199,58 @@ const struct option option_table[] = {
         AT(schema.grants),
         .def = "true",
         .doc = "Carry privileges (GRANT) over. The roles must exist on the target."},
+
+    {.path = "schema.database",
+        .type = OPTION_BOOL,
+        AT(schema.database),
+        .def = "true",
+        .doc = "Carry over what belongs to the database itself: its settings (ALTER DATABASE SET, "
+               "ALTER ROLE IN DATABASE SET) and comment before the copy, its limit of connections, "
+               "owner and privileges at the cutover. What the target refuses is logged."},
+    {.path = "schema.roles",
+        .type = OPTION_WORD,
+        AT(schema.roles),
+        .def = "off",
+        .words = role_words,
+        .doc = "Create roles that the target lacks: those that own or are granted something in the "
+               "database, and those connected with them by memberships, with attributes, "
+               "memberships, settings and comments. Never a superuser; roles that are there stay "
+               "as they are. Passwords travel as the source stores them, which needs the right to "
+               "read `pg_authid`."},
+    {.path = "schema.subscriptions",
+        .type = OPTION_WORD,
+        AT(schema.subscriptions),
+        .def = "report",
+        .words = subscription_words,
+        .doc = "What becomes of subscriptions of the source: `report` names them before the start, "
+               "`disabled` creates them at the cutover, disabled and without a slot. One that is "
+               "enabled beside the old one would take its slot."},
+    {.path = "ddl.capture",
+        .type = OPTION_BOOL,
+        AT(ddl.capture),
+        .def = "true",
+        .doc = "Install event triggers on the source that write each statement into its log, and "
+               "bring new tables into the feed. Needs the right to create event triggers there; "
+               "without it, or with `false`, a change of a table is noticed when its next row "
+               "comes."},
+    {.path = "ddl.default",
+        .type = OPTION_WORD,
+        AT(ddl.by_default),
+        .def = "apply",
+        .words = ddl_words,
+        .doc = "What is done about statements of classes that are not given below."},
+    DDL_ROW("tables", DDL_TABLES,
+        "Tables, columns, constraints, partitions, sequences and schemas: created and altered."),
+    DDL_ROW("indexes", DDL_INDEXES, "Indexes and extended statistics: created and altered."),
+    DDL_ROW("types", DDL_TYPES,
+        "Types, domains, collations, casts, operators and text search: created and altered."),
+    DDL_ROW("routines", DDL_ROUTINES,
+        "Functions, procedures, aggregates, triggers, rules and views: created and altered."),
+    DDL_ROW("grants", DDL_GRANTS,
+        "GRANT, REVOKE, default privileges, policies of row-level security, security labels."),
+    DDL_ROW("drops", DDL_DROPS, "Everything that begins with DROP."),
+    DDL_ROW(
+        "other", DDL_OTHER, "What is in no other class: comments, extensions, foreign servers."),
 
     {.path = "copy.jobs",
         .type = OPTION_NUMBER,
@@ -409,7 +467,9 @@ const struct option option_table[] = {
                "`dead_letter` puts it aside and goes on (`tidegate dead-letters` lists, applies "
                "or drops what lies there), `upsert` turns an insert of a row that is there into "
                "an update, an update of a row that is missing into an insert, takes a delete of "
-               "a missing row for done, and stops at everything else."},
+               "a missing row for done, and stops at everything else. `stop_table` stops the table "
+               "alone: its changes are left out from there on, all others go on, and `tidegate "
+               "resync TABLE` copies it anew when the cause is gone."},
     {.path = "sinks[].dead_letter_limit",
         .type = OPTION_NUMBER,
         AT_SINK(dead_letter_limit),
@@ -417,6 +477,17 @@ const struct option option_table[] = {
         RANGE(1, 1000000),
         .doc = "Most dead letters of the sink that may wait. At the next one the sink stops: that "
                "many refusals are no exceptions any more."},
+
+    {.path = "sequences.refresh",
+        .type = OPTION_DURATION,
+        AT(sequences.refresh_us),
+        .def = "10s",
+        RANGE(100 * MS, DAY),
+        .zero = "only at the cutover",
+        .doc = "How often the sequences of the source are looked at while changes stream. On every "
+               "target, those that moved are set to the source's value and ahead by twice of what "
+               "they moved since the look before, so that a source which is lost costs no value "
+               "twice. Nothing is set back until the cutover, which sets the exact values."},
 
     {.path = "control.socket",
         .type = OPTION_PATH,
@@ -459,6 +530,13 @@ const struct option option_table[] = {
         AT(cutover.verify),
         .def = "true",
         .doc = "Compare both sides before the target is declared ready."},
+    {.path = "cutover.sequence_margin",
+        .type = OPTION_NUMBER,
+        AT(cutover.sequence_margin),
+        .def = "0",
+        RANGE(0, 1000000000),
+        .doc = "Values that every sequence leaves out at the cutover: it goes on so many steps, in "
+               "its own direction and never beyond its end, behind the source's value."},
     {.path = "cutover.timeout",
         .type = OPTION_DURATION,
         AT(cutover.timeout_us),
@@ -510,53 +588,7 @@ _Static_assert(sizeof(option_table) / sizeof(option_table[0]) <= OPTIONS_MAX, "r
 _Static_assert(sizeof(enum fence_kind) == sizeof(int), "words are stored as int");
 _Static_assert(sizeof(enum two_phase) == sizeof(int), "words are stored as int");
 _Static_assert(sizeof(enum spool_compression) == sizeof(int), "words are stored as int");
+_Static_assert(sizeof(enum role_policy) == sizeof(int), "words are stored as int");
+_Static_assert(sizeof(enum subscription_policy) == sizeof(int), "words are stored as int");
 _Static_assert(sizeof(enum error_policy) == sizeof(int), "words are stored as int");
 _Static_assert(sizeof(enum identity_policy) == sizeof(int), "words are stored as int");
-
-const struct option *
-option_find(const char *path)
-{
-    for (size_t i = 0; i < option_count; i++) {
-        if (strcmp(option_table[i].path, path) == 0) {
-            return &option_table[i];
-        }
-    }
-    return NULL;
-}
-
-size_t
-option_index(const struct option *o)
-{
-    return (size_t)(o - option_table);
-}
-
-bool
-option_section_exists(const char *path)
-{
-    for (size_t i = 0; i < option_section_count; i++) {
-        if (strcmp(option_sections[i].path, path) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-size_t
-option_section_len(const struct option *o)
-{
-    const char *dot = strrchr(o->path, '.');
-    return dot ? (size_t)(dot - o->path) : 0;
-}
-
-const char *
-option_key(const struct option *o)
-{
-    const char *dot = strrchr(o->path, '.');
-    return dot ? dot + 1 : o->path;
-}
-
-bool
-option_of_sink(const struct option *o)
-{
-    return strncmp(o->path, "sinks[].", 8) == 0;
-}

@@ -59,7 +59,7 @@ struct option_section {
     const char *doc;
 };
 
-#define OPTIONS_MAX 64
+#define OPTIONS_MAX 80
 
 extern const struct option
     option_table[];               /* in the order of the documentation, grouped by section */

@@ -390,6 +390,20 @@ check_listen(const struct validate *v, const struct config *c, struct err *err)
     return true;
 }
 
+/* What only pgoutput can is refused where it was asked for, and off where it was not. */
+static bool
+check_plugin(const struct validate *v, const struct config *c, struct err *err)
+{
+    struct mark at = mark_at(v, "source.two_phase");
+    if (c->source.plugin == PLUGIN_PGOUTPUT || c->source.two_phase != TWO_PHASE_ON) {
+        return true;
+    }
+    document_error(
+        err, file_of(v, at), at, "'source.two_phase: on' needs 'source.plugin: pgoutput'");
+    return err_hint(err, "with another plugin prepared transactions arrive when they are "
+                         "committed: leave out source.two_phase");
+}
+
 bool
 validate_config(const struct validate *v, const struct config *c, struct err *err)
 {
@@ -398,6 +412,7 @@ validate_config(const struct validate *v, const struct config *c, struct err *er
         check_sinks,
         check_sink_names,
         check_types,
+        check_plugin,
         check_dsns,
         check_distinct,
         check_patterns,

@@ -24,6 +24,7 @@ struct decoder {
 struct decoder_ops {
     const char *name;    /* "pgoutput" */
     const char *summary; /* one line for help and reference */
+    uint32_t content;    /* by which a spool names it: agent/spool/FORMAT.md */
     bool (*open)(struct decoder **out, struct err *err);
     /* Takes one record. *produced tells whether *out was filled (SCHEMA records fill nothing); what
      * it points to is borrowed until the next feed() or reset(), and values and strings may lie in
@@ -58,6 +59,8 @@ decoder_free(struct decoder *d)
 
 /* NULL when there is no decoder of that name. */
 const struct decoder_ops *decoder_find(const char *name);
+/* ... of that number. */
+const struct decoder_ops *decoder_of_content(uint32_t content);
 /* NULL-terminated. */
 const struct decoder_ops *const *decoder_all(void);
 

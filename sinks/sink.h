@@ -58,6 +58,27 @@ struct sink_progress {
     uint64_t upserted;           /* of the rows, those put another way (SINK_REFUSAL_UPSERT) */
 };
 
+struct sink_ddl_setting {
+    const char *name, *value;
+};
+
+/* What the rows that were there before have in a column that a statement brings, as text. */
+struct sink_ddl_value {
+    const char *schema, *table, *column, *value;
+};
+
+/* One statement that changes the schema, as the source executed it. */
+struct sink_ddl {
+    const char *sql, *tag;
+    const char *search_path;
+    const char *role; /* who does it, where the target has that role; NULL: the session's own */
+    const char *gone; /* drops that object alone: where it is not there, it is done */
+    const struct sink_ddl_setting *settings; /* that the meaning of constants depends on */
+    size_t settings_len;
+    const struct sink_ddl_value *values;
+    size_t values_len;
+};
+
 enum sink_feature {
     SINK_OWNS_POSITION = 1 << 0, /* keeps the position in the same transaction as the data */
     SINK_TRUNCATE = 1 << 1,
@@ -96,6 +117,9 @@ struct sink_ops {
      * relation, key, operation, position, SQLSTATE; after any error only free is allowed. Unless
      * `row_by_row`, rows may be sent together, and an ERR_DATA may name only the first of them. */
     bool (*apply)(struct sink *s, const struct change *c, struct err *err);
+    /* Inside of a source transaction: executes a statement at this place of it. NULL: the sink has
+     * no schema. An error as of apply; its text does not name the statement. */
+    bool (*ddl)(struct sink *s, const struct sink_ddl *d, struct err *err);
     /* No more input is at hand: commit what is held back (unless inside a source transaction), send
      * it. */
     bool (*flush)(struct sink *s, struct err *err);

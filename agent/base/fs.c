@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -131,6 +132,18 @@ system_size(const struct fs *fs, int fd, uint64_t *out)
     return 0;
 }
 
+/* The kernel grants a write lease only where this descriptor is the file's only one. */
+static int
+system_alone(const struct fs *fs, int fd)
+{
+    (void)fs;
+    bool granted = fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
+    if (granted) {
+        (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+    }
+    return granted;
+}
+
 static int
 system_rename(const struct fs *fs, const char *from, const char *to)
 {
@@ -225,5 +238,6 @@ const struct fs fs_system = {
     .mkdir = system_mkdir,
     .sync_dir = system_sync_dir,
     .list = system_list,
+    .alone = system_alone,
     .space = system_space,
 };

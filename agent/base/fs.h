@@ -36,6 +36,9 @@ struct fs {
     int (*sync_dir)(const struct fs *fs, const char *path);
     int (*list)(const struct fs *fs, const char *path, int (*each)(const char *name, void *arg),
         void *arg); /* any order, no . and .. */
+    /* 1: nobody else has this file open, in any process; 0: somebody has, or it cannot be known.
+     * NULL: never known. */
+    int (*alone)(const struct fs *fs, int fd);
     int (*space)(const struct fs *fs, const char *path, struct fs_space *out);
 };
 

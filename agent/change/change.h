@@ -74,6 +74,8 @@ struct change {
     const struct relation *const *truncated; /* TRUNCATE */
     uint32_t truncated_len;
     bool cascade, restart_identity;
+    bool partial; /* tables of the statement were left out of the list: they may refer to these, and
+                     must stay as they are */
 
     const char *prefix; /* MESSAGE */
     struct slice content;

@@ -178,3 +178,42 @@ table_filter_is_all(const struct table_filter *f)
     }
     return all && f->exclude_len == 0;
 }
+
+/* A part of the pattern, up to its dot or end. */
+static void
+part_regex(struct cursor p, struct buf *out)
+{
+    for (struct token t = next(&p); t.kind != TOKEN_END && t.kind != TOKEN_DOT; t = next(&p)) {
+        if (t.kind == TOKEN_STAR) {
+            buf_str(out, "[^\\x01]*");
+        } else if (t.kind == TOKEN_ANY) {
+            buf_str(out, "[^\\x01]");
+        } else {
+            bool plain = (unsigned char)t.byte >= 0x80 || strchr("_ ", t.byte) ||
+                         (t.byte >= '0' && t.byte <= '9') ||
+                         ((t.byte | 0x20) >= 'a' && (t.byte | 0x20) <= 'z');
+            buf_str(out, plain ? "" : "\\");
+            buf_u8(out, (uint8_t)t.byte);
+        }
+    }
+}
+
+void
+table_pattern_regex(const char *pattern, struct buf *out)
+{
+    struct cursor name;
+    bool dotted;
+    if (!find_name(pattern, &name, &dotted)) {
+        buf_str(out, "^\\x01$");
+        return;
+    }
+    buf_u8(out, '^');
+    if (dotted) {
+        part_regex((struct cursor){pattern, false}, out);
+    } else {
+        buf_str(out, "public");
+    }
+    buf_str(out, "\\x01");
+    part_regex(name, out);
+    buf_u8(out, '$');
+}

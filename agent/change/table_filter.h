@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "agent/base/buf.h"
+
 /* Strings and arrays are borrowed (they live in the configuration). */
 struct table_filter {
     const char *const *include;
@@ -27,5 +29,8 @@ bool table_pattern_match(const char *pattern, const char *schema, const char *na
 /* False for a pattern that matches nothing because of its form: open quote, empty part, two dots.
  */
 bool table_pattern_valid(const char *pattern);
+/* The same pattern as a regular expression of PostgreSQL over schema, the character U+0001, name;
+ * of one that matches nothing, an expression that matches nothing. */
+void table_pattern_regex(const char *pattern, struct buf *out);
 
 #endif

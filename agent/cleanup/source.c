@@ -13,6 +13,7 @@
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
 #include "agent/pg/slot.h"
+#include "agent/pipeline/ddl_capture.h"
 #include "agent/pipeline/fence.h"
 
 #define SETTING       "default_transaction_read_only"
@@ -133,6 +134,35 @@ look_feed(struct cleanup *c, struct err *err)
     return true;
 }
 
+/* --- event triggers ------------------------------------------------------------------------------
+ */
+
+static bool
+remove_capture(struct cleanup *c, const struct cleanup_work *w, struct err *err)
+{
+    (void)w;
+    return ddl_capture_remove(c->options.config, c->source, err);
+}
+
+static bool
+look_capture(struct cleanup *c, struct err *err)
+{
+    bool there = false;
+    int others = 0;
+    if (!ddl_capture_look(c->options.config, c->source, &there, &others, err)) {
+        return false;
+    }
+    if (there && others > 0) {
+        cleanup_add(c, CLEANUP_SOURCE, remove_capture,
+            "this migration in schema 'tidegate_ddl' (event triggers stay for %d other%s)", others,
+            others == 1 ? "" : "s");
+    } else if (there) {
+        cleanup_add(c, CLEANUP_SOURCE, remove_capture,
+            "event triggers 'tidegate_ddl_*' and schema 'tidegate_ddl'");
+    }
+    return true;
+}
+
 /* --- replica identities --------------------------------------------------------------------------
  */
 
@@ -182,7 +212,7 @@ restore_identity(struct cleanup *c, const struct cleanup_work *w, struct err *er
     }
     struct buf sql;
     buf_init(&sql, 4096);
-    buf_str(&sql, "SET lock_timeout = '500ms'; ALTER TABLE ");
+    buf_str(&sql, DDL_CAPTURE_OFF "SET lock_timeout = '500ms'; ALTER TABLE ");
     sql_qualified(&sql, pg_str(res, 0, 0), pg_str(res, 0, 1));
     buf_printf(&sql, " REPLICA IDENTITY %s", word);
     PQclear(res);
@@ -237,5 +267,7 @@ cleanup_look_source(struct cleanup *c, struct err *err)
         }
         return false;
     }
-    return look_fence(c, err) && look_feed(c, err) && look_identities(c, err);
+    /* The triggers first: without them what follows is nobody's DDL. */
+    return look_fence(c, err) && look_capture(c, err) && look_feed(c, err) &&
+           look_identities(c, err);
 }

@@ -12,8 +12,10 @@
 #include "agent/cli/cmd_cleanup.h"
 #include "agent/cli/cmd_config.h"
 #include "agent/cli/cmd_cutover.h"
+#include "agent/cli/cmd_ddl.h"
 #include "agent/cli/cmd_dead_letters.h"
 #include "agent/cli/cmd_pause.h"
+#include "agent/cli/cmd_resync.h"
 #include "agent/cli/cmd_run.h"
 #include "agent/cli/cmd_spool.h"
 #include "agent/cli/cmd_status.h"
@@ -31,8 +33,10 @@ static const struct cli_command commands[] = {
     {"verify", "compares source and target", cmd_verify},
     {"pause", "holds a sink or the copy", cmd_pause},
     {"resume", "lets a paused sink or the copy go on", cmd_resume},
+    {"resync", "copies one table anew while everything else goes on", cmd_resync},
     {"spool", "reads a spool: ls, cat, verify", cmd_spool},
     {"dead-letters", "changes that a sink was refused: list, show, replay, drop", cmd_dead_letters},
+    {"ddl", "statements at which a sink waits: list, apply, skip", cmd_ddl},
     {"cleanup", "removes everything that tidegate made on both servers and here", cmd_cleanup},
     {"config", "checks, shows and explains the configuration", cmd_config},
 };

@@ -290,7 +290,7 @@ warn_unused(const struct column_mask *m, const struct arg_list *texts)
 static bool
 cat_spool(struct cat *c, struct err *err)
 {
-    const struct decoder_ops *decoder = decoder_find("pgoutput");
+    const struct decoder_ops *decoder = decoder_of_content(spool_content(c->spool));
     if (!decoder) {
         return err_set(err, ERR_CONFIG, "there is no decoder for this spool");
     }

@@ -140,7 +140,9 @@ verdict_text(const struct verify *v, const struct audit_result *r)
         r->blocks == 1 ? "" : "s", r->records, r->records == 1 ? "" : "s",
         format_bytes(r->bytes, bytes));
     if (r->torn_bytes > 0) {
-        printf("%" PRIu64 " bytes at the end were never finished; the next start drops them\n",
+        printf("%" PRIu64
+               " bytes behind the end are no blocks (torn, or left of a file used again); the "
+               "next start drops them\n",
             r->torn_bytes);
     }
     if (v->durable == 0) {

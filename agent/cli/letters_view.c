@@ -80,7 +80,8 @@ static bool
 write_change(struct buf *out, const json_t *letter, const struct buf *body,
     struct column_mask *mask, struct err *err)
 {
-    const struct decoder_ops *ops = decoder_find("pgoutput");
+    const char *name = text_of(letter, "decoder");
+    const struct decoder_ops *ops = decoder_find(name[0] ? name : "pgoutput");
     struct decoder *decoder = NULL;
     struct change c;
     if (!ops || !ops->open(&decoder, err)) {
@@ -107,6 +108,7 @@ letters_view_change(
     }
     json_t *rest = json_copy((json_t *)(uintptr_t)letter);
     json_object_del(rest, "body");
+    json_object_del(rest, "decoder");
     if (mask) {
         json_object_set_new(rest, "key", json_string_nocheck("***"));
         json_object_set_new(rest, "error", json_string_nocheck("***"));

@@ -100,7 +100,7 @@ add_troubles(struct text *t, const struct agent_status *s)
     }
     for (size_t i = 0; i < s->sinks_len; i++) {
         enum sink_state state = s->sinks[i].state;
-        if (state == SINK_PAUSED || state == SINK_FAILED ||
+        if (state == SINK_PAUSED || state == SINK_STOPPED || state == SINK_FAILED ||
             (state == SINK_CONNECTING && s->sinks[i].error[0] != '\0')) {
             add(t, ", sink '%s' %s", s->sinks[i].name, sink_state_name(state));
         }

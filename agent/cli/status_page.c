@@ -147,6 +147,27 @@ write_copy(struct buf *out, const struct agent_status *s, const struct status_ti
 }
 
 static void
+write_tables(struct buf *out, const struct sink_status *k)
+{
+    char at[FORMAT_SIZE];
+    for (size_t i = 0; i < k->tables_len; i++) {
+        const struct table_status *t = &k->tables[i];
+        bool stopped = strcmp(t->state, "stopped") == 0;
+        label(out, "");
+        buf_printf(
+            out, "table '%s.%s' %s", t->schema, t->name, stopped ? "IS STOPPED" : "is copied anew");
+        if (stopped && t->position != 0) {
+            buf_printf(out, " at %s", format_lsn(t->position, at));
+        }
+        buf_printf(out, "%s%s\n", t->error[0] ? ": " : "", t->error);
+    }
+    if (k->tables_stopped > k->tables_len) {
+        label(out, "");
+        buf_printf(out, "and %" PRIu64 " tables more\n", k->tables_stopped - k->tables_len);
+    }
+}
+
+static void
 write_sink(struct buf *out, const struct sink_status *k)
 {
     char a[FORMAT_SIZE], b[FORMAT_SIZE];
@@ -162,6 +183,12 @@ write_sink(struct buf *out, const struct sink_status *k)
         label(out, "");
         buf_printf(out, "%" PRIu64 " DEAD LETTERS WAIT, %" PRIu64 " rows upserted\n",
             k->dead_letters, k->upserted);
+    }
+    write_tables(out, k);
+    if (k->ddl_applied > 0 || k->ddl_ignored > 0) {
+        label(out, "");
+        buf_printf(out, "%" PRIu64 " statements of DDL applied, %" PRIu64 " left out\n",
+            k->ddl_applied, k->ddl_ignored);
     }
     if (k->error[0] != '\0') {
         label(out, "");

@@ -16,6 +16,7 @@ enum { LIST_MAX = 1000, REPLAY_MAX = 100 };
 struct answer {
     struct json_writer w;
     bool body;
+    const char *decoder; /* of the bodies */
     struct position last;
 };
 
@@ -96,6 +97,7 @@ write_letter(const struct letter_view *v, void *arg, struct err *err)
     json_key(&a->w, "error");
     json_string_n(&a->w, v->error.data, v->error.len);
     if (a->body) {
+        json_kv_string(&a->w, "decoder", a->decoder);
         json_key(&a->w, "body");
         write_bytes(&a->w, v->body);
     }
@@ -138,7 +140,11 @@ letters_list(const struct letter_desk *d, const struct params *p, struct buf *ou
         return false;
     }
     c.max = most(&c, LIST_MAX);
-    struct answer a = {.body = c.body};
+    const struct decoder_ops *decoder = NULL;
+    if (c.body && !letter_desk_decoder(d, &decoder, err)) {
+        return false;
+    }
+    struct answer a = {.body = c.body, .decoder = decoder ? decoder->name : NULL};
     begin(&a, out, "letters");
     bool ok = letter_desk_list(d, &c, &more, write_letter, &a, err);
     end(&a, more);

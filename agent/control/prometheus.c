@@ -170,9 +170,33 @@ sink_dead_letters(const struct sink_status *k)
 }
 
 static double
+sink_tables_stopped(const struct sink_status *k)
+{
+    return (double)k->tables_stopped;
+}
+
+static double
 sink_upserted(const struct sink_status *k)
 {
     return (double)k->upserted;
+}
+
+static double
+sink_ddl_applied(const struct sink_status *k)
+{
+    return (double)k->ddl_applied;
+}
+
+static double
+sink_ddl_ignored(const struct sink_status *k)
+{
+    return (double)k->ddl_ignored;
+}
+
+static double
+sink_ddl_waiting(const struct sink_status *k)
+{
+    return k->state == SINK_STOPPED ? 1 : 0;
 }
 
 static double
@@ -202,8 +226,17 @@ static const struct {
     {"sink_rows_total", "counter", "Row changes applied by this process.", sink_rows},
     {"sink_dead_letters", "gauge", "Refused changes that wait for the operator.",
         sink_dead_letters},
+    {"sink_tables_stopped", "gauge",
+        "Tables that are out of the sink's stream: stopped, or being copied anew.",
+        sink_tables_stopped},
     {"sink_upserted_total", "counter",
         "Row changes put another way because the row was there or missing.", sink_upserted},
+    {"sink_ddl_applied_total", "counter", "Statements of DDL that were executed on the target.",
+        sink_ddl_applied},
+    {"sink_ddl_ignored_total", "counter", "Statements of DDL that were left out.",
+        sink_ddl_ignored},
+    {"sink_ddl_waiting", "gauge", "1 while a statement of DDL waits for the operator's decision.",
+        sink_ddl_waiting},
 };
 
 static void

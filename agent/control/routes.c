@@ -10,6 +10,7 @@
 
 #include "agent/base/json_writer.h"
 #include "agent/base/parse.h"
+#include "agent/control/ddl_json.h"
 #include "agent/control/letters_json.h"
 #include "agent/control/params.h"
 #include "agent/control/prometheus.h"
@@ -156,6 +157,32 @@ handle_resume(const struct call *c, struct err *err)
 }
 
 static bool
+handle_resync(const struct call *c, struct err *err)
+{
+    const char *table = NULL, *sink = NULL;
+    size_t n = 0;
+    if (!params_text(c->params, "table", &table, err) ||
+        !params_text(c->params, "sink", &sink, err)) {
+        return bad_request(c);
+    }
+    if (!table || !table[0]) {
+        err_set(err, ERR_CONFIG, "parameter 'table' is missing");
+        return bad_request(c);
+    }
+    if (!agent_resync(c->routes->agent, table, sink && sink[0] != '\0' ? sink : NULL, &n, err)) {
+        return false;
+    }
+    struct json_writer w;
+    json_init(&w, &c->reply->body);
+    json_object_begin(&w);
+    json_kv_bool(&w, "ok", true);
+    json_kv_u64(&w, "tables", n);
+    json_object_end(&w);
+    c->reply->status = 202;
+    return true;
+}
+
+static bool
 handle_mark(const struct call *c, struct err *err)
 {
     uint64_t lsn = 0;
@@ -207,6 +234,27 @@ handle_letters_replay(const struct call *c, struct err *err)
     return at_letters(c, letters_replay, err);
 }
 
+static bool
+handle_ddl(const struct call *c, struct err *err)
+{
+    struct letter_desk desk;
+    return agent_letter_desk(c->routes->agent, &desk, err) &&
+           ddl_json_list(desk.store, &c->reply->body, err);
+}
+
+static bool
+handle_ddl_decide(const struct call *c, struct err *err)
+{
+    struct letter_desk desk;
+    const char *sink = NULL, *decision = NULL;
+    if (!params_text(c->params, "sink", &sink, err) ||
+        !params_text(c->params, "decision", &decision, err)) {
+        return bad_request(c);
+    }
+    return agent_letter_desk(c->routes->agent, &desk, err) &&
+           ddl_json_decide(desk.store, sink, decision, &c->reply->body, err);
+}
+
 static const struct {
     const char *method, *path;
     bool (*handle)(const struct call *c, struct err *err);
@@ -219,11 +267,14 @@ static const struct {
     {"POST", "/cutover/ack", handle_cutover_ack},
     {"POST", "/pause", handle_pause},
     {"POST", "/resume", handle_resume},
+    {"POST", "/resync", handle_resync},
     {"POST", "/mark", handle_mark},
     {"POST", "/stop", handle_stop},
     {"GET", "/dead-letters", handle_letters},
     {"POST", "/dead-letters/drop", handle_letters_drop},
     {"POST", "/dead-letters/replay", handle_letters_replay},
+    {"GET", "/ddl", handle_ddl},
+    {"POST", "/ddl", handle_ddl_decide},
 };
 
 enum { TABLE_LEN = sizeof table / sizeof *table };

@@ -3,7 +3,7 @@
  * What the control plane answers, without HTTP around it: one request in, one reply out.
  *
  *   GET  /status   /healthz   /metrics   /cutover
- *   POST /cutover  /cutover/ack   /pause   /resume   /mark   /stop
+ *   POST /cutover  /cutover/ack   /pause   /resume   /resync   /mark   /stop
  *   GET  /dead-letters   POST /dead-letters/drop   /dead-letters/replay
  *
  * Parameters stand in the query or in a JSON object as body. Errors are {error, hint, class}: 400

@@ -120,6 +120,33 @@ write_copy(struct json_writer *w, const struct agent_status *s, const struct sta
     json_object_end(w);
 }
 
+/* The first few, and how many there are. */
+static void
+write_tables(struct json_writer *w, const struct sink_status *k)
+{
+    json_kv_u64(w, "tables_stopped_total", k->tables_stopped);
+    json_key(w, "tables_stopped");
+    json_array_begin(w);
+    for (size_t i = 0; i < k->tables_len; i++) {
+        const struct table_status *t = &k->tables[i];
+        char table[sizeof t->schema + sizeof t->name];
+        snprintf(table, sizeof table, "%s.%s", t->schema, t->name);
+        json_object_begin(w);
+        json_kv_string(w, "table", table);
+        json_kv_string(w, "schema", t->schema);
+        json_kv_string(w, "name", t->name);
+        json_kv_string(w, "state", t->state);
+        if (t->position != 0) {
+            kv_lsn(w, "position", t->position);
+        } else {
+            json_kv_string(w, "position", NULL);
+        }
+        kv_text(w, "error", t->error);
+        json_object_end(w);
+    }
+    json_array_end(w);
+}
+
 static void
 write_sink(struct json_writer *w, const struct sink_status *k)
 {
@@ -135,6 +162,9 @@ write_sink(struct json_writer *w, const struct sink_status *k)
     json_kv_u64(w, "rows", k->rows);
     json_kv_u64(w, "dead_letters", k->dead_letters);
     json_kv_u64(w, "upserted", k->upserted);
+    write_tables(w, k);
+    json_kv_u64(w, "ddl_applied", k->ddl_applied);
+    json_kv_u64(w, "ddl_ignored", k->ddl_ignored);
     kv_text(w, "error", k->error);
     json_object_end(w);
 }

@@ -78,12 +78,22 @@ get_name(const json_t *o, const char *key, const char *const *names, int n)
 }
 
 static void
+read_table(const json_t *o, struct table_status *t)
+{
+    get_text(o, "schema", t->schema, sizeof t->schema);
+    get_text(o, "name", t->name, sizeof t->name);
+    get_text(o, "state", t->state, sizeof t->state);
+    t->position = get_lsn(o, "position");
+    get_text(o, "error", t->error, sizeof t->error);
+}
+
+static void
 read_sink(const json_t *o, struct sink_status *k)
 {
     get_text(o, "name", k->name, sizeof k->name);
     get_text(o, "type", k->type, sizeof k->type);
-    static const enum sink_state states[] = {
-        SINK_WAITING, SINK_COPYING, SINK_CONNECTING, SINK_RUNNING, SINK_PAUSED, SINK_FAILED};
+    static const enum sink_state states[] = {SINK_WAITING, SINK_COPYING, SINK_CONNECTING,
+        SINK_RUNNING, SINK_PAUSED, SINK_STOPPED, SINK_FAILED};
     const char *state = json_string_value(json_object_get(o, "state"));
     for (size_t i = 0; state && i < sizeof states / sizeof *states; i++) {
         if (strcmp(sink_state_name(states[i]), state) == 0) {
@@ -98,6 +108,13 @@ read_sink(const json_t *o, struct sink_status *k)
     k->rows = get_u64(o, "rows");
     k->dead_letters = get_u64(o, "dead_letters");
     k->upserted = get_u64(o, "upserted");
+    k->tables_stopped = get_u64(o, "tables_stopped_total");
+    const json_t *tables = json_object_get(o, "tables_stopped");
+    for (size_t i = 0; i < json_array_size(tables) && i < TABLES_STOPPED_MAX; i++) {
+        read_table(json_array_get(tables, i), &k->tables[k->tables_len++]);
+    }
+    k->ddl_applied = get_u64(o, "ddl_applied");
+    k->ddl_ignored = get_u64(o, "ddl_ignored");
     get_text(o, "error", k->error, sizeof k->error);
 }
 

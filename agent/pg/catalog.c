@@ -80,6 +80,7 @@ enum {
     T_PAGES,
     T_ROWS,
     T_OWNED,
+    T_VIRTUAL,
 };
 
 static const char tables_sql[] =
@@ -87,6 +88,9 @@ static const char tables_sql[] =
     " CASE c.relreplident WHEN 'f' THEN true WHEN 'n' THEN false ELSE EXISTS ("
     "  SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indisunique"
     "  AND i.indimmediate AND i.indpred IS NULL"
+    /* A generated column is not in the feed, or not of every server. */
+    "  AND NOT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid"
+    "   AND a.attnum = ANY (i.indkey) AND a.attgenerated <> '')"
     "  AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END) END,"
     " c.relpersistence = 'u',"
     " CASE WHEN c.relispartition THEN"
@@ -94,10 +98,12 @@ static const char tables_sql[] =
     " coalesce(pg_table_size(c.oid), 0),"
     " coalesce(pg_relation_size(c.oid), 0) / current_setting('block_size')::int8,"
     " CASE WHEN c.relpages = 0 AND c.reltuples = 0 THEN -1 ELSE c.reltuples END,"
-    " pg_has_role(c.relowner, 'MEMBER')"
+    " pg_has_role(c.relowner, 'MEMBER'),"
+    " EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated = 'v')"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     " WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'"
-    " AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'tidegate')"
+    " AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'tidegate',"
+    " 'tidegate_ddl')"
     " AND n.nspname !~ '^pg_(temp|toast_temp)_'"
     " AND (NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass"
     "   AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e')"
@@ -202,6 +208,7 @@ fill_table(struct pg_table *t, const PGresult *res, int row, char **strings)
     t->pages = pg_oid(res, row, T_PAGES);
     t->rows = parse_estimate(pg_str(res, row, T_ROWS));
     t->owned = pg_bool(res, row, T_OWNED);
+    t->virtual_columns = pg_bool(res, row, T_VIRTUAL);
 }
 
 static void

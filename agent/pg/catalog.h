@@ -34,6 +34,7 @@ struct pg_table {
     char kind;            /* 'r' table (also a leaf partition), 'p' partitioned */
     char identity;        /* 'd','n','f','i' as in pg_class.relreplident */
     bool identity_usable; /* updates and deletes can be published: a key or full */
+    bool virtual_columns; /* has generated columns that are not stored (18) */
     bool unlogged;
     bool partition; /* has a partitioned parent; then `root` is its topmost ancestor's oid */
     uint32_t root;

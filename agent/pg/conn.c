@@ -294,6 +294,7 @@ prepare_session(PGconn *conn, const char *where, struct err *err)
     buf_init(&sql, 4096);
     buf_str(&sql, "SET datestyle = 'ISO, MDY'; SET intervalstyle = 'postgres';"
                   "SET extra_float_digits = 3; SET bytea_output = 'hex'; SET xmloption = 'content';"
+                  "SET lc_monetary = 'C'; SET array_nulls = on;"
                   "SET standard_conforming_strings = on; SET row_security = off;"
                   "SET statement_timeout = 0; SET lock_timeout = 0;"
                   "SET idle_in_transaction_session_timeout = 0;"
@@ -314,6 +315,18 @@ prepare_session(PGconn *conn, const char *where, struct err *err)
     PQclear(res);
     buf_done(&sql);
     return ok;
+}
+
+/* UTF8 would be checked, and refused, where the database itself does not check. */
+static bool
+pass_bytes(PGconn *conn, const char *where, struct err *err)
+{
+    const char *encoding = PQparameterStatus(conn, "server_encoding");
+    if (!encoding || strcmp(encoding, "SQL_ASCII") != 0) {
+        return true;
+    }
+    return PQsetClientEncoding(conn, "SQL_ASCII") == 0 ||
+           pg_conn_error(err, conn, "cannot set the client encoding (%s)", where);
 }
 
 static void
@@ -376,7 +389,7 @@ pg_connect(const char *dsn, const struct pg_options *o, PGconn **out, struct err
     bool ok = wait_connected(conn, where, timeout_us, err);
     if (ok) {
         PQsetErrorVerbosity(conn, PQERRORS_DEFAULT);
-        ok = prepare_session(conn, where, err);
+        ok = prepare_session(conn, where, err) && (!o->bytes || pass_bytes(conn, where, err));
     }
     if (!ok) {
         PQfinish(conn);

@@ -20,7 +20,8 @@ struct pg_options {
     const char *application_name; /* "tidegate orders copy" ... */
     const char *encoding;         /* client_encoding; NULL: UTF8 */
     bool replication;             /* replication=database: a walsender of that database */
-    int64_t timeout_us;           /* to connect, and silence of the network afterwards; 0: 30 s */
+    bool bytes;         /* text of a database without an encoding (SQL_ASCII) passes as it is */
+    int64_t timeout_us; /* to connect, and silence of the network afterwards; 0: 30 s */
 };
 
 /* Opens a session with settings that make values exact and long work possible: ISO dates,

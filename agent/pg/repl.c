@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/parse.h"
@@ -19,15 +20,17 @@
 #include "agent/pg/query.h"
 
 bool
-pg_create_slot(
-    PGconn *conn, const char *slot, bool temporary, struct pg_new_slot *out, struct err *err)
+pg_create_slot(PGconn *conn, const char *slot, const char *plugin, bool temporary,
+    struct pg_new_slot *out, struct err *err)
 {
     struct buf sql;
     buf_init(&sql, 1024);
     buf_str(&sql, "CREATE_REPLICATION_SLOT ");
     sql_ident(&sql, slot);
     /* The form with a bare option list is understood by every version from 10 on. */
-    buf_printf(&sql, "%s LOGICAL pgoutput EXPORT_SNAPSHOT", temporary ? " TEMPORARY" : "");
+    buf_str(&sql, temporary ? " TEMPORARY LOGICAL " : " LOGICAL ");
+    sql_ident(&sql, plugin);
+    buf_str(&sql, " EXPORT_SNAPSHOT");
     char what[160];
     snprintf(what, sizeof(what), "create replication slot '%s'", slot);
     PGresult *res = NULL;
@@ -62,19 +65,17 @@ protocol_version(int server, const struct pg_stream_options *o)
 }
 
 static void
-put_start_replication(struct buf *sql, const struct pg_stream_options *o, int server)
+put_pgoutput_options(struct buf *sql, const struct pg_stream_options *o, int server)
 {
     struct buf names;
     buf_init(&names, 1024);
     sql_ident(&names, o->publication);
-    buf_str(sql, "START_REPLICATION SLOT ");
-    sql_ident(sql, o->slot);
     int version = protocol_version(server, o);
-    buf_printf(sql, " LOGICAL %X/%X (proto_version '%d', publication_names ",
-        (unsigned)(o->position >> 32), (unsigned)o->position, version);
+    buf_printf(sql, "(proto_version '%d', publication_names ", version);
     sql_literal(sql, buf_cstr(&names));
     if (server >= 140000) {
-        buf_str(sql, ", binary 'true', messages 'true'");
+        buf_str(sql, o->text ? "" : ", binary 'true'");
+        buf_str(sql, ", messages 'true'");
     }
     /* Not 'parallel': its aborts tell positions that nobody here needs. */
     buf_str(sql, o->streaming && version > 1 ? ", streaming 'on'" : "");
@@ -82,22 +83,65 @@ put_start_replication(struct buf *sql, const struct pg_stream_options *o, int se
     buf_done(&names);
 }
 
+/* wal2json writes what is no number (NaN, the infinities) as null, unless numbers may be strings;
+ * versions before 2.6 do not know that option. */
+static void
+put_options(struct buf *sql, const struct pg_stream_options *o, int server, bool strings)
+{
+    if (!o->plugin || strcmp(o->plugin, "pgoutput") == 0) {
+        put_pgoutput_options(sql, o, server);
+    } else if (strcmp(o->plugin, "wal2json") == 0) {
+        buf_printf(sql,
+            "(\"format-version\" '2', \"include-lsn\" 'true', \"include-xids\" 'true',"
+            " \"include-timestamp\" 'true', \"include-types\" 'false',"
+            " \"include-type-oids\" 'true'%s)",
+            strings ? ", \"" PG_WAL2JSON_STRINGS "\" 'true'" : "");
+    } else {
+        buf_str(sql, "(\"include-timestamp\" 'true')");
+    }
+}
+
+/* *unknown: the plugin does not know one of the options. */
+static bool
+start_with(struct pg_stream *s, const struct pg_stream_options *o, bool strings, bool *unknown,
+    struct err *err)
+{
+    struct buf sql;
+    buf_init(&sql, 4096);
+    buf_str(&sql, "START_REPLICATION SLOT ");
+    sql_ident(&sql, o->slot);
+    buf_printf(&sql, " LOGICAL %X/%X ", (unsigned)(o->position >> 32), (unsigned)o->position);
+    put_options(&sql, o, PQserverVersion(s->conn), strings);
+    PGresult *res = PQexec(s->conn, buf_cstr(&sql));
+    bool ok = PQresultStatus(res) == PGRES_COPY_BOTH;
+    if (!ok) {
+        pg_result_error(err, s->conn, res, "start replication from slot '%s'", o->slot);
+        *unknown = strcmp(err->sqlstate, "22023") == 0;
+    }
+    PQclear(res);
+    buf_done(&sql);
+    return ok;
+}
+
 bool
 pg_stream_start(
     struct pg_stream *s, PGconn *conn, const struct pg_stream_options *o, struct err *err)
 {
     *s = (struct pg_stream){.conn = conn};
-    struct buf sql;
-    buf_init(&sql, 4096);
-    put_start_replication(&sql, o, PQserverVersion(conn));
-    PGresult *res = PQexec(conn, buf_cstr(&sql));
-    bool ok = PQresultStatus(res) == PGRES_COPY_BOTH;
-    if (!ok) {
-        pg_result_error(err, conn, res, "start replication from slot '%s'", o->slot);
+    bool strings = o->plugin && strcmp(o->plugin, "wal2json") == 0, unknown = false;
+    /* Times are printed in the session's zone; what a plugin leaves out it says by a warning. */
+    if (o->plugin && !pg_exec(conn, "prepare the stream",
+                         "SET timezone = 'UTC'; SET client_min_messages = 'warning'", err)) {
+        return false;
     }
-    PQclear(res);
-    buf_done(&sql);
-    return ok;
+    if (start_with(s, o, strings, &unknown, err)) {
+        return true;
+    }
+    if (!strings || !unknown) {
+        return false;
+    }
+    err_clear(err);
+    return start_with(s, o, false, &unknown, err);
 }
 
 static int64_t
@@ -143,6 +187,11 @@ stream_ended(struct pg_stream *s, int code, struct err *err)
     PGresult *res = PQgetResult(s->conn);
     if (PQresultStatus(res) == PGRES_FATAL_ERROR) {
         pg_result_error(err, s->conn, res, "replication stream");
+        if (strcmp(err->sqlstate, "22P05") == 0 || strcmp(err->sqlstate, "22021") == 0) {
+            err_hint(err, "a change holds text that has no form in UTF8, and the feed cannot pass "
+                          "it: correct that text at the source and begin anew, or begin anew "
+                          "without its table (tables.exclude)");
+        }
     } else {
         err_set(err, ERR_RECONNECT, "replication stream: ended by the server");
     }

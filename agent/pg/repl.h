@@ -17,6 +17,9 @@
 
 #define PG_SNAPSHOT_NAME_SIZE 64
 
+/* Option of wal2json from 2.6 on: numbers come as strings, which alone can say NaN and infinity. */
+#define PG_WAL2JSON_STRINGS   "numeric-data-types-as-string"
+
 /* A logical slot made on `conn` (replication connection) with its snapshot exported; the snapshot
  * can be imported by other sessions until the next command on conn or its end. */
 struct pg_new_slot {
@@ -24,8 +27,8 @@ struct pg_new_slot {
                                   snapshot */
     char snapshot[PG_SNAPSHOT_NAME_SIZE];
 };
-bool pg_create_slot(PGconn *conn, const char *slot, bool temporary, struct pg_new_slot *out,
-    struct err *err) must_use;
+bool pg_create_slot(PGconn *conn, const char *slot, const char *plugin, bool temporary,
+    struct pg_new_slot *out, struct err *err) must_use;
 
 struct pg_frame {
     bool is_data;         /* else a keepalive */
@@ -45,13 +48,16 @@ struct pg_stream {
 
 struct pg_stream_options {
     const char *slot, *publication;
-    uint64_t position; /* what was committed at or below it is not sent */
-    bool streaming;    /* large transactions while they are still open at the server */
-    bool two_phase;    /* prepared transactions when they are prepared, from now on for good (15) */
+    const char *plugin; /* NULL: pgoutput */
+    uint64_t position;  /* what was committed at or below it is not sent */
+    bool text;          /* values as text instead of binary */
+    bool streaming;     /* large transactions while they are still open at the server */
+    bool two_phase; /* prepared transactions when they are prepared, from now on for good (15) */
 };
 
-/* START_REPLICATION with pgoutput: binary and with logical messages when the server is 14 or newer,
- * in the newest protocol that it speaks. Takes conn, also when it fails. */
+/* START_REPLICATION. With pgoutput: binary (unless `text`) and with logical messages when the
+ * server is 14 or newer, in the newest protocol that it speaks. With another plugin: publication,
+ * text, streaming and two_phase say nothing. Takes conn, also when it fails. */
 bool pg_stream_start(
     struct pg_stream *s, PGconn *conn, const struct pg_stream_options *o, struct err *err) must_use;
 /* Next frame; *got = false when none came within timeout_ms. */

@@ -81,6 +81,7 @@ agent_free(struct agent *a)
         return;
     }
     agent_lanes_done(a);
+    agent_resync_done(a);
     room_free(a->room);
     spool_close(a->spool);
     key_ring_free(a->keys);
@@ -314,6 +315,9 @@ look_at_cutover(struct agent *a, struct err *err)
     if (r.state == CUTOVER_ABORTED && !take_event(a, EVENT_CUTOVER_ABORTED, err)) {
         return false;
     }
+    if (r.state == CUTOVER_ABORTED) {
+        sequence_watch_hold(a->sequences, false);
+    }
     return r.state != CUTOVER_ABORTED || agent_start_actions(a, ACTION_VALIDATE, err);
 }
 
@@ -419,7 +423,7 @@ enter(struct agent *a, struct err *err)
     pthread_mutex_lock(&a->lock);
     a->store = store;
     pthread_mutex_unlock(&a->lock);
-    if (!load_phase(a, &stored, err)) {
+    if (!load_phase(a, &stored, err) || !agent_resync_begin(a, err)) {
         return false;
     }
     if (stored == PHASE_PREFLIGHT) {
@@ -523,6 +527,7 @@ begin_cutover(struct agent *a, const struct cutover_request *req, struct err *er
         .stop = &a->stop,
         .sinks = agent_sinks_position,
         .take_snapshots = agent_take_snapshots,
+        .sync_large_objects = agent_sync_large_objects,
         .finish_targets = agent_finish_targets,
         .arg = a};
     struct phase_step s;

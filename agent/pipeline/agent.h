@@ -40,6 +40,12 @@ bool agent_mark(struct agent *a, uint64_t *lsn, struct err *err) must_use;
 /* sink: a name, "copy", or NULL for everything. Going on also starts a sink that has failed. */
 bool agent_pause(struct agent *a, const char *sink, bool pause, struct err *err) must_use;
 
+/* Has a table copied anew to one sink (NULL: to all that are databases) while everything else goes
+ * on; one that is new to the migration joins it. Returns when that is noted: status tells the rest.
+ * *n: so many tables, which are more than one when it is partitioned. */
+bool agent_resync(
+    struct agent *a, const char *table, const char *sink, size_t *n, struct err *err) must_use;
+
 struct cutover_request {
     enum fence_kind fence;
     bool verify;
@@ -52,7 +58,7 @@ enum cutover_state { CUTOVER_NONE, CUTOVER_RUNNING, CUTOVER_DONE, CUTOVER_ABORTE
 enum cutover_step_state { STEP_WAITING, STEP_RUNNING, STEP_OK, STEP_FAILED, STEP_SKIPPED };
 
 struct cutover_step {
-    char name[24]; /* "precheck", "fence", "barrier", "drain", "sequences", "verify", "open" */
+    char name[24]; /* "precheck", "lo ahead", "fence", "barrier", "drain", "lo", "verify" ... */
     enum cutover_step_state state;
     int64_t took_us;
     char detail[256]; /* one line for people, may be empty */

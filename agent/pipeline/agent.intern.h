@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The agent's parts, for agent.c (life and phases), agent_jobs.c (starting what a phase needs),
- * agent_lanes.c (the life of each sink), agent_roster.c (which sinks there are) and agent_status.c
+ * agent_lanes.c (the life of each sink), agent_resync.c (tables that leave its stream alone),
+ * agent_roster.c (which sinks there are) and agent_status.c
  * (what it looks like from outside). Nobody else includes this.
  *
  * A lane is one sink's own way through the migration, apart from the agent's phase:
@@ -33,7 +34,9 @@
 #include "agent/pipeline/durable_note.h"
 #include "agent/pipeline/packer.h"
 #include "agent/pipeline/probe.h"
+#include "agent/pipeline/resync_job.h"
 #include "agent/pipeline/room.h"
+#include "agent/pipeline/sequence_watch.h"
 #include "agent/pipeline/table_sync.h"
 #include "agent/store/store.h"
 #include "config/names.h"
@@ -52,11 +55,15 @@ struct lane {
     uint64_t cursor;         /* as stored */
     struct copy_job *copy;   /* copies, then validates; NULL: neither */
     struct snapshot *snapshot;
-    bool constraints_settled;    /* validation has ended */
-    uint32_t constraints_failed; /* kept when the copy job is gone */
+    char objects_mark[LARGE_OBJECT_MARK_SIZE]; /* of the running cutover's thread */
+    bool constraints_settled;                  /* validation has ended */
+    uint32_t constraints_failed;               /* kept when the copy job is gone */
     char job_name[64];
     struct table_sync sync;
     struct deliver *deliver;
+    struct resync_view *view;  /* from when the store is open */
+    struct resync_job *resync; /* NULL: no table is on its way back */
+    uint64_t resync_seen;      /* generation of the store's list when it was looked at last */
 };
 
 struct agent {
@@ -83,6 +90,7 @@ struct agent {
     struct capture *capture;
     struct probe *probe;
     struct packer *packer;
+    struct sequence_watch *sequences;    /* NULL: not kept up */
     struct lane lanes[CONFIG_SINKS_MAX]; /* as configured */
     size_t lanes_len;
     bool admitted; /* every lane was looked at: what each needs of the spool is known */
@@ -121,6 +129,19 @@ void agent_lanes_fail(struct lane *l, const struct err *err);
 void agent_lanes_store_cursors(struct agent *a, bool now);
 bool agent_lanes_pause(struct agent *a, const char *sink, bool pause, struct err *err) must_use;
 
+/* What a delivery of the lane's sink begins with. */
+struct delivery_options agent_lane_steps(const struct lane *l);
+
+/* agent_resync.c */
+/* The store is open: makes the views, and holds what their tables need of the spool. */
+bool agent_resync_begin(struct agent *a, struct err *err) must_use;
+/* One look at a lane: starts the job that brings tables back, or takes note of its end. */
+void agent_resync_look(struct lane *l);
+void agent_resync_join(struct agent *a); /* ends the jobs */
+void agent_resync_done(struct agent *a);
+/* Called with the lock held. */
+void agent_resync_status(struct lane *l, struct sink_status *out);
+
 /* agent_positions.c */
 /* Where a sink that does not know better begins. */
 uint64_t agent_lane_start(const struct lane *l);
@@ -133,13 +154,19 @@ uint64_t agent_durable(struct agent *a);
 bool agent_sinks_position(void *arg, struct cutover_sinks *out, struct err *err) must_use;
 
 /* agent_targets.c */
+/* Whether the sink's sequences are to be kept up now. */
+bool agent_wants_sequences(void *arg, size_t sink);
 /* The lane's snapshot object, made when it is not there yet. */
 bool agent_lane_snapshot(void *lane, struct snapshot **out, struct err *err) must_use;
 void agent_lane_end_copy(struct lane *l);
+/* As the copy of a table alone has them. */
+bool agent_lane_target(void *lane, struct snapshot_options *out, struct err *err) must_use;
 /* What may be done while the targets are in use already. */
 bool agent_finish_after_cutover(struct agent *a, struct err *err) must_use;
-/* For the cutover: ends the background validation; sequences and what waited for them. */
+/* For the cutover: ends the background validation, and what keeps sequences near; large objects;
+ * sequences and what waited for them. */
 void agent_take_snapshots(void *arg);
+bool agent_sync_large_objects(void *arg, const struct cutover_objects *o, struct err *err) must_use;
 bool agent_finish_targets(void *arg, struct err *err) must_use;
 
 /* agent_status.c */

@@ -6,6 +6,7 @@
 #include "agent/pipeline/fence.h"
 #include "agent/pipeline/phase.h"
 #include "agent/pipeline/two_phase.h"
+#include "config/names.h"
 
 #define STAGE "agent"
 
@@ -27,6 +28,7 @@ agent_open_spool(struct agent *a, struct err *err)
 {
     struct spool_options o = {.path = a->config->spool.path,
         .feed_id = a->feed_id,
+        .content = decoder_find(plugin_name(a->config->source.plugin))->content,
         .segment_size = a->config->spool.segment_size,
         .max_size = a->config->spool.max_size,
         .min_free = a->config->spool.min_free,
@@ -63,6 +65,22 @@ start_packer(struct agent *a, struct err *err)
 }
 
 static bool
+start_sequence_watch(struct agent *a, struct err *err)
+{
+    const struct sequence_watch_options o = {.config = a->config,
+        .clock = a->clock,
+        .stop = &a->stop,
+        .wanted = agent_wants_sequences,
+        .arg = a};
+    struct sequence_watch *watch = NULL;
+    bool ok = sequence_watch_start(&o, &watch, err);
+    pthread_mutex_lock(&a->lock);
+    a->sequences = watch;
+    pthread_mutex_unlock(&a->lock);
+    return ok;
+}
+
+static bool
 start_capture(struct agent *a, struct err *err)
 {
     const struct config *c = a->config;
@@ -70,6 +88,12 @@ start_capture(struct agent *a, struct err *err)
         .params = {.dsn = c->source.dsn,
             .slot = c->source.slot,
             .publication = c->source.publication,
+            .plugin = plugin_name(c->source.plugin),
+            .store = a->store,
+            .tables = {.include = (const char *const *)c->tables.include.items,
+                .include_len = c->tables.include.len,
+                .exclude = (const char *const *)c->tables.exclude.items,
+                .exclude_len = c->tables.exclude.len},
             .streaming = c->source.streaming,
             .two_phase_from = &a->two_phase_from,
             .timeout_us = c->network.timeout_us},
@@ -90,7 +114,7 @@ start_capture(struct agent *a, struct err *err)
     a->capture = capture;
     a->probe = probe;
     pthread_mutex_unlock(&a->lock);
-    return ok && start_packer(a, err);
+    return ok && start_packer(a, err) && start_sequence_watch(a, err);
 }
 
 /* Before the capture thread, where the phase allows it; the slot keeps it from then on. */
@@ -138,6 +162,7 @@ agent_join_jobs(struct agent *a)
     a->cutover = NULL;
     pthread_mutex_unlock(&a->lock);
     cutover_free(cutover);
+    agent_resync_join(a);
     agent_take_snapshots(a);
     for (size_t i = 0; i < a->lanes_len; i++) {
         deliver_join(a->lanes[i].deliver);
@@ -159,8 +184,11 @@ agent_join_jobs(struct agent *a)
     a->probe = NULL;
     struct packer *packer = a->packer;
     a->packer = NULL;
+    struct sequence_watch *sequences = a->sequences;
+    a->sequences = NULL;
     pthread_mutex_unlock(&a->lock);
     packer_free(packer);
+    sequence_watch_free(sequences);
     for (size_t i = 0; i < CONFIG_SINKS_MAX; i++) {
         deliver_free(delivers[i]);
     }

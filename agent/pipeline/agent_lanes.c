@@ -8,6 +8,7 @@
 #include "agent/base/failpoint.h"
 #include "agent/base/log.h"
 #include "agent/pipeline/agent.intern.h"
+#include "config/names.h"
 
 #define STAGE            "agent"
 #define CURSORS_EVERY_US 10000000
@@ -79,36 +80,37 @@ start_copy_job(struct lane *l, bool copy, struct err *err)
     return ok;
 }
 
-/* A sink that was given its data from elsewhere wants every change behind its start. */
+/* A sink that was given its data from elsewhere wants every change behind its start, but of the
+ * tables that were copied anew. */
 static bool
 load_table_sync(struct lane *l, struct err *err)
 {
     struct table_row *rows = NULL;
-    size_t n = 0;
-    if (l->row.copies && !store_sink_tables(l->agent->store, l->config->name, &rows, &n, err)) {
+    size_t n = 0, copied = 0;
+    if (!store_sink_tables(l->agent->store, l->config->name, &rows, &n, err)) {
         return false;
     }
     struct table_sync_item *items = x_malloc((n + 1) * sizeof(*items));
     for (size_t i = 0; i < n; i++) {
-        items[i] = (struct table_sync_item){.oid = rows[i].oid, .sync = rows[i].sync};
+        if (rows[i].sync != 0) {
+            items[copied++] = (struct table_sync_item){.oid = rows[i].oid, .sync = rows[i].sync};
+        }
     }
     table_sync_done(&l->sync);
-    table_sync_init(&l->sync, items, n);
+    table_sync_init(&l->sync, items, copied);
+    l->sync.lowest = l->row.copies ? l->sync.lowest : 0;
     x_free(items);
     x_free(rows);
     return true;
 }
 
-static bool
-start_deliver(struct lane *l, struct err *err)
+struct delivery_options
+agent_lane_steps(const struct lane *l)
 {
     struct agent *a = l->agent;
     const struct config *c = a->config;
     const struct sink_config *s = l->config;
-    if (!load_table_sync(l, err)) {
-        return false;
-    }
-    struct delivery_options steps = {.sink = l->ops,
+    return (struct delivery_options){.sink = l->ops,
         .params = {.name = s->name,
             .dsn = s->dsn,
             .origin = l->row.origin,
@@ -117,7 +119,7 @@ start_deliver(struct lane *l, struct err *err)
             .inflight_bytes = s->inflight_bytes,
             .timeout_us = c->network.timeout_us,
             .copied = l->sync.lowest},
-        .decoder = decoder_find("pgoutput"),
+        .decoder = decoder_find(plugin_name(c->source.plugin)),
         .spool = a->spool,
         .sync = &l->sync,
         .start = agent_lane_start(l),
@@ -129,8 +131,28 @@ start_deliver(struct lane *l, struct err *err)
             .keys = a->keys,
             .policy = s->on_error,
             .limit = s->dead_letter_limit,
-            .clock = a->clock}};
-    struct deliver_options o = {.steps = steps, .stop = &a->stop};
+            .clock = a->clock},
+        .ddl = {.store = a->store,
+            .sink = s->name,
+            .publication = c->source.publication,
+            .filter = {.include = (const char *const *)c->tables.include.items,
+                .include_len = c->tables.include.len,
+                .exclude = (const char *const *)c->tables.exclude.items,
+                .exclude_len = c->tables.exclude.len},
+            .config = &c->ddl,
+            .sync = &l->sync,
+            .owner = c->schema.owner},
+        .resync = l->view};
+}
+
+static bool
+start_deliver(struct lane *l, struct err *err)
+{
+    struct agent *a = l->agent;
+    if (!load_table_sync(l, err)) {
+        return false;
+    }
+    struct deliver_options o = {.steps = agent_lane_steps(l), .stop = &a->stop};
     struct deliver *d = NULL;
     bool ok = deliver_start(&o, &d, err);
     pthread_mutex_lock(&a->lock);
@@ -276,6 +298,8 @@ look_at_lane(struct lane *l)
         }
     } else if (!look_at_copy(l, &err) || !look_at_deliver(l, &err)) {
         agent_lanes_fail(l, &err);
+    } else {
+        agent_resync_look(l);
     }
 }
 

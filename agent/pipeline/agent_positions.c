@@ -40,7 +40,8 @@ agent_retire_below(void *arg)
     uint64_t least = UINT64_MAX;
     for (size_t i = 0; i < a->lanes_len; i++) {
         if (a->lanes[i].admitted) {
-            uint64_t held = held_for(&a->lanes[i]);
+            uint64_t held = held_for(&a->lanes[i]), joins = resync_view_kept(a->lanes[i].view);
+            held = joins < held ? joins : held;
             least = held < least ? held : least;
         }
     }

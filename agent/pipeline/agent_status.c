@@ -50,6 +50,8 @@ deliver_status(struct deliver *deliver, struct sink_status *s)
     s->transactions = d.progress.transactions;
     s->rows = d.progress.rows;
     s->upserted = d.progress.upserted;
+    s->ddl_applied = d.ddl.applied;
+    s->ddl_ignored = d.ddl.ignored;
     snprintf(s->error, sizeof(s->error), "%s", d.error.text);
 }
 
@@ -74,6 +76,7 @@ sink_status(struct agent *a, size_t i, struct agent_status *out)
         s->state = SINK_COPYING;
         snprintf(s->error, sizeof(s->error), "%s", c.error.text);
     }
+    agent_resync_status(l, s);
     if (l->failed) {
         s->state = SINK_FAILED;
         snprintf(s->error, sizeof(s->error), "%s", l->error.text);

@@ -8,6 +8,7 @@
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
 #include "agent/pipeline/agent.intern.h"
+#include "agent/snapshot/table_again.h"
 
 #define STAGE "agent"
 
@@ -75,10 +76,28 @@ snapshot_options(const struct lane *l, bool defer_firing)
         .copy_schema = c->schema.copy && l->row.copies,
         .owner = c->schema.owner,
         .grants = c->schema.grants,
+        .database = c->schema.database,
+        .roles = c->schema.roles != ROLES_OFF,
+        .passwords = c->schema.roles == ROLES_WITH_PASSWORDS,
+        .publication = c->source.publication,
+        .subscriptions = c->schema.subscriptions == SUBSCRIPTIONS_DISABLED,
         .defer_firing = defer_firing,
+        .sequence_margin = c->cutover.sequence_margin,
         .timeout_us = c->network.timeout_us,
         .stop = &a->stop,
         .clock = a->clock};
+}
+
+bool
+agent_lane_target(void *lane, struct snapshot_options *out, struct err *err)
+{
+    struct lane *l = lane;
+    bool defer = false;
+    if (l->row.copies && !decide_defer_firing(l, &defer, err)) {
+        return false;
+    }
+    *out = snapshot_options(l, defer);
+    return true;
 }
 
 bool
@@ -117,13 +136,65 @@ agent_lane_end_copy(struct lane *l)
     copy_job_free(job);
 }
 
+bool
+agent_wants_sequences(void *arg, size_t sink)
+{
+    struct agent *a = arg;
+    enum phase phase = a->phase;
+    pthread_mutex_lock(&a->lock);
+    const struct lane *l = &a->lanes[sink];
+    bool ready = l->copied && !l->failed;
+    pthread_mutex_unlock(&a->lock);
+    return ready && (phase == PHASE_CATCHUP || phase == PHASE_STREAMING);
+}
+
 void
 agent_take_snapshots(void *arg)
 {
     struct agent *a = arg;
+    sequence_watch_hold(a->sequences, true);
     for (size_t i = 0; i < a->lanes_len; i++) {
         agent_lane_end_copy(&a->lanes[i]);
     }
+}
+
+static void
+add_counts(struct large_object_counts *to, const struct large_object_counts *n)
+{
+    to->objects += n->objects;
+    to->compared += n->compared;
+    to->created += n->created;
+    to->changed += n->changed;
+    to->removed += n->removed;
+    to->described += n->described;
+    to->foreign += n->foreign;
+    to->bytes += n->bytes;
+}
+
+/* A call behind the fence builds on the one before it; one that stands alone compares everything.
+ */
+bool
+agent_sync_large_objects(void *arg, const struct cutover_objects *o, struct err *err)
+{
+    struct agent *a = arg;
+    for (size_t i = 0; i < a->lanes_len; i++) {
+        struct lane *l = &a->lanes[i];
+        struct snapshot *s = NULL;
+        struct large_object_counts n;
+        struct snapshot_objects pass = {.in_use = o->in_use, .go_on = o->go_on, .arg = o->arg};
+        if (strcmp(l->config->type, "postgresql") != 0) {
+            continue;
+        }
+        if (!o->in_use) {
+            memcpy(pass.mark, l->objects_mark, sizeof(pass.mark));
+        }
+        if (!agent_lane_snapshot(l, &s, err) || !snapshot_large_objects(s, &pass, &n, err)) {
+            return a->lanes_len == 1 ? false : err_wrap(err, "sink '%s'", l->config->name);
+        }
+        memcpy(l->objects_mark, pass.mark, sizeof(pass.mark));
+        add_counts(o->total, &n);
+    }
+    return true;
 }
 
 bool
@@ -136,7 +207,9 @@ agent_finish_targets(void *arg, struct err *err)
         if (strcmp(l->config->type, "postgresql") != 0) {
             continue;
         }
-        if (!agent_lane_snapshot(l, &s, err) || !snapshot_finish(s, err)) {
+        struct snapshot_options o;
+        if (!agent_lane_snapshot(l, &s, err) || !snapshot_finish(s, err) ||
+            !agent_lane_target(l, &o, err) || !table_again_finish(&o, err)) {
             return a->lanes_len == 1 ? false : err_wrap(err, "sink '%s'", l->config->name);
         }
     }

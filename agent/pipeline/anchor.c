@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/pg/conn.h"
+#include "config/names.h"
 
 static bool
 make(const struct config *config, const char *slot, bool temporary, struct anchor *out,
@@ -17,7 +18,8 @@ make(const struct config *config, const char *slot, bool temporary, struct ancho
         .replication = true,
         .timeout_us = config->network.timeout_us};
     return pg_connect(config->source.dsn, &o, &out->conn, err) &&
-           pg_create_slot(out->conn, slot, temporary, &out->slot, err);
+           pg_create_slot(
+               out->conn, slot, plugin_name(config->source.plugin), temporary, &out->slot, err);
 }
 
 bool

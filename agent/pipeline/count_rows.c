@@ -40,13 +40,35 @@ set_deadline(struct side *s, PGconn *conn)
     return pg_exec(conn, "count rows", sql, &s->err);
 }
 
+/* The target may have cut into partitions what is one table on the source. */
+static bool
+is_partitioned(struct side *s, PGconn *conn, const struct table_row *row, bool *out)
+{
+    struct buf name;
+    buf_init(&name, 4096);
+    sql_qualified(&name, row->schema, row->name);
+    const char *params[] = {buf_cstr(&name)};
+    char *kind = NULL;
+    bool ok = pg_query_value(conn, "count rows",
+        "SELECT (SELECT relkind FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1))",
+        1, params, &kind, &s->err);
+    *out = ok && kind && kind[0] == 'p';
+    x_free(kind);
+    buf_done(&name);
+    return ok;
+}
+
 static bool
 count_one(struct side *s, PGconn *conn, size_t i)
 {
     const struct table_row *row = &s->rows[i];
+    bool partitioned = false;
+    if (!is_partitioned(s, conn, row, &partitioned)) {
+        return false;
+    }
     struct buf sql;
     buf_init(&sql, 4096);
-    buf_str(&sql, "SELECT count(*) FROM ONLY ");
+    buf_str(&sql, partitioned ? "SELECT count(*) FROM " : "SELECT count(*) FROM ONLY ");
     sql_qualified(&sql, row->schema, row->name);
     char what[200];
     snprintf(

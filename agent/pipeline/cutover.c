@@ -22,6 +22,7 @@
 #include "agent/pipeline/setup.h"
 #include "agent/pipeline/two_phase.h"
 #include "agent/store/letters.h"
+#include "agent/store/resyncs.h"
 
 #define STAGE         "cutover"
 #define DRAIN_WAIT_US 5000
@@ -106,9 +107,33 @@ no_uncarried_tables(struct cutover *c, struct err *err)
     }
     err_set(
         err, ERR_CONFIG, "tables that were created after the start are not carried: %s", tables);
-    return err_hint(err, "copy them by hand and name them in tables.exclude, then restart the "
-                         "agent and cut over again; "
-                         "or start the migration anew");
+    return err_hint(err, "`tidegate resync TABLE` lets one join; or name it in tables.exclude and "
+                         "restart the agent");
+}
+
+/* A table that is out of a sink's stream would be opened as it was when it left. */
+static bool
+no_stopped_tables(struct cutover *c, struct err *err)
+{
+    struct resync_row *rows = NULL;
+    size_t n = 0;
+    char list[512] = "";
+    if (!store_resyncs(c->env.store, NULL, &rows, &n, err)) {
+        return false;
+    }
+    for (size_t i = 0, used = 0; i < n && used < sizeof(list) - 1; i++) {
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s.%s (%s, sink '%s')",
+            used ? ", " : "", rows[i].schema, rows[i].name, resync_state_name(rows[i].state),
+            rows[i].sink);
+    }
+    x_free(rows);
+    if (n == 0) {
+        return true;
+    }
+    err_set(err, ERR_CONFIG, "tables are out of the stream: %s", list);
+    return err_hint(err,
+        "remove the cause (`tidegate status` says it), `tidegate resync TABLE` for "
+        "those that are stopped, and wait until they are back");
 }
 
 /* Rows that wait as dead letters are rows that the target would open without. */
@@ -136,7 +161,7 @@ step_precheck(struct cutover *c, struct err *err)
 {
     struct cutover_sinks sinks;
     if (!wait_for_sinks(c, &sinks, err) || !no_uncarried_tables(c, err) ||
-        !no_dead_letters(c, err)) {
+        !no_stopped_tables(c, err) || !no_dead_letters(c, err)) {
         return false;
     }
     if (c->req.fence == FENCE_READ_ONLY && !fence_check(c->env.config, c->env.store, err)) {
@@ -145,6 +170,79 @@ step_precheck(struct cutover *c, struct err *err)
     char lag[FORMAT_SIZE];
     detail(c, "%s behind the source", format_bytes(sinks.lag_bytes, lag));
     return true;
+}
+
+/* --- large objects -------------------------------------------------------------------------- */
+
+static void
+tell_objects(struct cutover *c, const struct large_object_counts *n)
+{
+    char bytes[FORMAT_SIZE];
+    uint64_t altered = n->changed + n->described;
+    detail(c, "%llu compared, %llu new, %llu changed, %llu removed, %s carried",
+        (unsigned long long)n->compared, (unsigned long long)n->created,
+        (unsigned long long)altered, (unsigned long long)n->removed, format_bytes(n->bytes, bytes));
+}
+
+static bool
+go_on_in_time(const struct large_object_counts *so_far, void *arg, struct err *err)
+{
+    struct cutover *c = arg;
+    tell_objects(c, so_far);
+    if (now_us(c) <= c->deadline_us) {
+        return true;
+    }
+    err_set(err, ERR_RETRY, "large objects: what was written to them is not carried in time");
+    return err_hint(err, "raise --timeout; a source role that may read pg_largeobject makes this "
+                         "short, because then only what was written is compared");
+}
+
+static bool
+go_on_ahead(const struct large_object_counts *so_far, void *arg, struct err *err)
+{
+    (void)err;
+    tell_objects(arg, so_far);
+    return true;
+}
+
+static bool
+sync_objects(struct cutover *c, bool in_use, struct err *err)
+{
+    struct large_object_counts n = {0};
+    const struct cutover_objects o = {
+        .in_use = in_use, .go_on = in_use ? go_on_ahead : go_on_in_time, .arg = c, .total = &n};
+    if (!c->env.sync_large_objects(c->env.arg, &o, err)) {
+        return false;
+    }
+    if (n.objects + n.removed == 0) {
+        detail(c, "none");
+    } else {
+        tell_objects(c, &n);
+    }
+    if (n.foreign > 0 && !in_use) {
+        log_warn(STAGE,
+            "%llu large objects were on the target before this migration and are not on the "
+            "source: left as they are",
+            (unsigned long long)n.foreign);
+    }
+    return true;
+}
+
+/* Nothing is fenced yet: the time of this does not count. */
+static bool
+step_objects_ahead(struct cutover *c, struct err *err)
+{
+    int64_t began = now_us(c);
+    c->env.take_snapshots(c->env.arg);
+    bool ok = sync_objects(c, true, err);
+    c->deadline_us += now_us(c) - began;
+    return ok;
+}
+
+static bool
+step_objects(struct cutover *c, struct err *err)
+{
+    return sync_objects(c, false, err);
 }
 
 static bool
@@ -193,9 +291,11 @@ step_drain(struct cutover *c, struct err *err)
         if (sinks.applied >= c->barrier) {
             detail(c, several(c) ? "every sink holds everything up to the barrier"
                                  : "the target holds everything up to the barrier");
-            /* What was prepared and is not finished must be there to be finished. */
-            return c->req.fence != FENCE_READ_ONLY ||
-                   two_phase_at_targets(c->env.config, c->env.store, err);
+            /* One may have stopped on the way; nothing comes behind the barrier. What was prepared
+             * and is not finished must be there to be finished. */
+            return no_stopped_tables(c, err) &&
+                   (c->req.fence != FENCE_READ_ONLY ||
+                       two_phase_at_targets(c->env.config, c->env.store, err));
         }
         if (now_us(c) > c->deadline_us) {
             char lag[FORMAT_SIZE];
@@ -311,9 +411,11 @@ static const struct {
     bool in_dry_run;
 } steps[] = {
     {"precheck", step_precheck, true},
+    {"lo ahead", step_objects_ahead, false},
     {"fence", step_fence, false},
     {"barrier", step_barrier, false},
     {"drain", step_drain, false},
+    {"lo", step_objects, false},
     {"verify", step_verify, false},
     {"sequences", step_sequences, false},
     {"open", step_open, false},

@@ -3,7 +3,7 @@
  * The cutover, one attempt: a list of steps, each with a name, a time and one line of detail, run
  * in order until one fails. A failure before the target is open lifts the fence; streaming goes on.
  *
- *   precheck > fence > barrier > drain > verify > sequences > open
+ *   precheck > lo ahead > fence > barrier > drain > lo > verify > sequences > open
  *
  * Locking: start and free from the supervisor's thread; cutover_report from any thread.
  */
@@ -17,6 +17,7 @@
 #include "agent/base/err.h"
 #include "agent/base/stop.h"
 #include "agent/pipeline/agent.h"
+#include "agent/snapshot/large_object_sync.h"
 #include "agent/store/store.h"
 #include "config/config.h"
 
@@ -32,6 +33,13 @@ struct cutover_sinks {
     uint64_t lag_bytes;
 };
 
+struct cutover_objects {
+    bool in_use;
+    bool (*go_on)(const struct large_object_counts *so_far, void *arg, struct err *err);
+    void *arg;
+    struct large_object_counts *total; /* of all targets */
+};
+
 struct cutover_env {
     const struct config *config;
     struct store *store;
@@ -39,9 +47,12 @@ struct cutover_env {
     const struct stop *stop;
     /* False when a sink has failed for good, with the reason. */
     bool (*sinks)(void *arg, struct cutover_sinks *out, struct err *err);
-    /* Ends the background validation; the snapshots belong to the cutover until its report is
-     * final. */
+    /* Ends the background validation and what keeps sequences near; the snapshots belong to the
+     * cutover until its report is final. */
     void (*take_snapshots)(void *arg);
+    /* Makes the large objects of every target those of the source. Before the fence (in_use) it
+     * does the bulk, behind it what was written since; each call of go_on may end it. */
+    bool (*sync_large_objects)(void *arg, const struct cutover_objects *o, struct err *err);
     /* Sequences, and what waited for the cutover, on every target. */
     bool (*finish_targets)(void *arg, struct err *err);
     void *arg;

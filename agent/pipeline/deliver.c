@@ -18,6 +18,7 @@
 #include "agent/base/thread.h"
 
 #define IDLE_WAIT_MS 250
+#define DECISION_US  200000   /* between two looks for the operator's decision */
 #define TELL_US      10000000 /* between two lines about parked changes */
 
 struct deliver {
@@ -26,6 +27,7 @@ struct deliver {
     const struct clock *clock;
     uint64_t told; /* parked changes that a line of the log spoke of */
     int64_t told_us;
+    uint64_t told_stopped;
     char stage[80];
     struct thread thread;
     int wake_fd; /* eventfd: pause or resume was asked for */
@@ -46,11 +48,11 @@ set_state(struct deliver *d, enum sink_state state)
 }
 
 static void
-set_error(struct deliver *d, const struct err *err, bool failed)
+set_error(struct deliver *d, const struct err *err, enum sink_state state)
 {
     pthread_mutex_lock(&d->lock);
-    d->state.state = failed ? SINK_FAILED : SINK_CONNECTING;
-    d->state.failed = failed;
+    d->state.state = state;
+    d->state.failed = state == SINK_FAILED;
     d->state.error = *err;
     pthread_mutex_unlock(&d->lock);
 }
@@ -67,7 +69,17 @@ publish(struct deliver *d)
     d->state.behind_bytes = report.behind_bytes;
     d->state.lag_seconds = report.lag_seconds;
     d->state.rows_commit_us = report.rows_commit_us;
+    delivery_ddl_counts(d->delivery, &d->state.ddl);
     pthread_mutex_unlock(&d->lock);
+}
+
+static void
+tell_ddl(struct deliver *d)
+{
+    const char *line = delivery_ddl_news(d->delivery);
+    if (line) {
+        log_info(d->stage, "DDL %s", line);
+    }
 }
 
 /* Of the first one at once, of many now and then. */
@@ -85,6 +97,21 @@ tell_parked(struct deliver *d, bool now)
         n == 1 ? "a dead letter" : "dead letters, the last one", last);
     d->told = n;
     d->told_us = time;
+}
+
+/* Each of them: there are no more than tables. */
+static void
+tell_stopped(struct deliver *d)
+{
+    uint64_t n = 0;
+    const char *last = delivery_stopped(d->delivery, &n);
+    if (n > d->told_stopped) {
+        d->told_stopped = n;
+        log_warn(d->stage,
+            "table %s: its changes are left out, all others go on; `tidegate status` says why, "
+            "`tidegate resync` copies it anew",
+            last);
+    }
 }
 
 static void
@@ -112,7 +139,9 @@ pump(struct deliver *d, bool *again, struct err *err)
             return false;
         }
         publish(d);
+        tell_ddl(d);
         tell_parked(d, false);
+        tell_stopped(d);
         if (next == DELIVERY_REOPEN) {
             *again = true;
             return true;
@@ -144,6 +173,20 @@ session(struct deliver *d, bool *again, struct err *err)
     return ok;
 }
 
+/* A statement of DDL waits for the operator. */
+static bool
+wait_for_decision(struct deliver *d, const struct err *err)
+{
+    log_err(LOG_ERROR, d->stage, err);
+    set_error(d, err, SINK_STOPPED);
+    while (!delivery_decided(d->delivery)) {
+        if (stop_sleep(d->stop, DECISION_US)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* After a session that failed: false when that was the end. */
 static bool
 go_on(struct deliver *d, const struct err *err)
@@ -162,12 +205,14 @@ go_on(struct deliver *d, const struct err *err)
             log_err(LOG_WARN, d->stage, err);
             log_info(d->stage, "trying again until the target answers");
         }
-        set_error(d, err, false);
+        set_error(d, err, SINK_CONNECTING);
         return !stop_sleep(d->stop, pause);
+    case DELIVERY_UNDECIDED:
+        return wait_for_decision(d, err);
     case DELIVERY_FAILED:
         break;
     }
-    set_error(d, err, true);
+    set_error(d, err, SINK_FAILED);
     return false;
 }
 

@@ -30,7 +30,8 @@ struct deliver_state {
     uint64_t behind_bytes;  /* of the spool not read yet */
     int64_t rows_commit_us; /* source commit time of the last transaction read that changed a row */
     double lag_seconds;     /* age of the oldest thing not applied; 0: nothing is waiting */
-    bool failed;            /* ended for good, `error` says why */
+    struct ddl_counts ddl;
+    bool failed; /* ended for good, `error` says why */
     struct err error;
 };
 

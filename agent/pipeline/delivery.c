@@ -30,6 +30,7 @@ struct delivery {
     struct spool_reader *reader;
     struct arena arena;     /* for filtered changes; reset per record */
     uint64_t commit_record; /* of the transaction being read */
+    uint64_t border;        /* position of the last place between two transactions */
     bool in_transaction, has_rows;
     bool prepared;     /* the transaction has a gid */
     uint64_t left_out; /* ... and rows of these tables were left to the copy (table_sync.h) */
@@ -39,6 +40,7 @@ struct delivery {
     int64_t idle_us;   /* wall clock when nothing was waiting last; 0: not yet */
     int64_t alone_us;  /* since when each row goes alone */
     struct park *park; /* NULL: no letters */
+    struct ddl_gate *ddl;
     uint64_t upserted; /* in the sessions before this one */
     unsigned since_poll;
     struct retry retry;
@@ -80,6 +82,14 @@ report(struct delivery *d, const struct sink_progress *p)
     atomic_store(&d->durable, p->durable);
 }
 
+/* Behind everything up to `position`, with no transaction open. */
+static void
+follow_border(struct delivery *d, uint64_t position)
+{
+    d->in_transaction = false;
+    d->border = position > d->border ? position : d->border;
+}
+
 static void
 follow_transaction(struct delivery *d, const struct record *rec, const struct change *c)
 {
@@ -92,15 +102,18 @@ follow_transaction(struct delivery *d, const struct record *rec, const struct ch
         d->has_rows = false;
         break;
     case CHANGE_COMMIT:
-        d->in_transaction = false;
         d->rows_commit_us = d->has_rows ? c->commit_us : d->rows_commit_us;
+        follow_border(d, c->position.commit);
         break;
     case CHANGE_COMMIT_PREPARED: /* its rows came with the prepare */
         d->rows_commit_us = c->commit_us;
-        d->in_transaction = false;
+        follow_border(d, c->position.commit);
         break;
     case CHANGE_PREPARE:
     case CHANGE_ROLLBACK_PREPARED:
+    case CHANGE_MARK:
+        follow_border(d, c->position.commit);
+        break;
     case CHANGE_DISCARD:
         d->in_transaction = false;
         break;
@@ -110,7 +123,6 @@ follow_transaction(struct delivery *d, const struct record *rec, const struct ch
     case CHANGE_TRUNCATE:
         d->has_rows = true;
         break;
-    case CHANGE_MARK:
     case CHANGE_MESSAGE:
         break;
     }
@@ -121,18 +133,25 @@ static bool
 commit_refused(const struct delivery *d, const struct change *c, struct err *err)
 {
     if (c->kind == CHANGE_COMMIT && err->class == ERR_DATA && d->o.params.row_by_row &&
-        d->o.letters.policy == ON_ERROR_DEAD_LETTER) {
+        d->o.letters.policy != ON_ERROR_STOP) {
         err_hint(err, "a constraint that is checked at the commit refuses the transaction as a "
-                      "whole, which no dead letter can hold: mend the target and start again");
+                      "whole, and no single row of it: mend the target and start again");
     }
     return false;
 }
 
 static bool
+stops_tables(const struct delivery *d)
+{
+    return d->o.resync && resync_view_stops(d->o.resync);
+}
+
+/* Applied, parked, or its table has left the stream. */
+static bool
 apply_or_park(struct delivery *d, const struct record *rec, const struct change *c, struct err *err)
 {
     bool parked = false;
-    if (!park_look(d->park, rec, c, &parked, err) || parked) {
+    if (d->park && (!park_look(d->park, rec, c, &parked, err) || parked)) {
         return parked;
     }
     if (sink_apply(d->sink, c, err)) {
@@ -142,7 +161,8 @@ apply_or_park(struct delivery *d, const struct record *rec, const struct change 
         return commit_refused(d, c, err);
     }
     d->alone_us = now_us(d);
-    return park_refused(d->park, rec, c, err);
+    return stops_tables(d) ? resync_view_refused(d->o.resync, c, err)
+                           : d->park && park_refused(d->park, rec, c, err);
 }
 
 /* --- prepared transactions that meet a copy -----------------------------------------------------
@@ -201,6 +221,31 @@ settle_prepared(struct delivery *d, const struct change *c, struct err *err)
     return !outcome || doubts_remove(&d->doubts, c->gid, err);
 }
 
+/* --- tables that leave the stream alone (resync_view.h) ------------------------------------------
+ */
+
+/* Whether a change of the feed is for this delivery at all. */
+static bool
+is_meant(struct delivery *d, struct change *c, bool *meant, struct err *err)
+{
+    *meant = true;
+    if (d->o.resync &&
+        (!resync_view_filter(d->o.resync, d->commit_record, c, &d->arena, meant, err) || !*meant)) {
+        return !*meant;
+    }
+    note_left_out(d, c);
+    *meant = table_sync_filter(d->o.sync, d->commit_record, c, &d->arena);
+    return true;
+}
+
+static void
+tell_border(struct delivery *d)
+{
+    if (d->o.resync && !d->in_transaction) {
+        resync_view_passed(d->o.resync, d->border);
+    }
+}
+
 /* --- steps ---------------------------------------------------------------------------------- */
 
 static bool
@@ -220,13 +265,17 @@ hand_over(struct delivery *d, const struct record *rec, struct err *err)
     }
     follow_transaction(d, rec, &change);
     arena_reset(&d->arena);
-    note_left_out(d, &change);
-    if (!table_sync_filter(d->o.sync, d->commit_record, &change, &d->arena)) {
-        return true;
+    bool meant = false;
+    bool ok = is_meant(d, &change, &meant, err) &&
+              (!meant || (change.kind == CHANGE_MESSAGE
+                                 ? ddl_gate_message(d->ddl, d->sink, &change, d->commit_record, err)
+                                 : look_at_prepared(d, &change, err) &&
+                                       apply_or_park(d, rec, &change, err) &&
+                                       settle_prepared(d, &change, err)));
+    if (ok) {
+        tell_border(d);
     }
-    return look_at_prepared(d, &change, err) &&
-           (d->park ? apply_or_park(d, rec, &change, err) : sink_apply(d->sink, &change, err)) &&
-           settle_prepared(d, &change, err);
+    return ok;
 }
 
 /* What is not flushed yet is flushed; what is applied and not durable for a while is made durable,
@@ -280,6 +329,13 @@ delivery_step(struct delivery *d, bool pause, enum delivery_next *next, struct e
         return settle(d, true, err);
     }
     bool paused = pause && !d->in_transaction;
+    if (d->o.resync && !d->in_transaction && resync_view_due(d->o.resync)) {
+        bool hold = false;
+        if (!settle(d, true, err) || !resync_view_border(d->o.resync, d->border, &hold, err)) {
+            return false;
+        }
+        paused = paused || hold;
+    }
     struct record rec;
     bool got = false;
     if (!paused && !spool_reader_next(d->reader, &rec, &got, err)) {
@@ -315,13 +371,19 @@ delivery_open(struct delivery *d, uint64_t *resume, struct err *err)
         return err_wrap(err, "sink '%s'", d->o.params.name);
     }
     d->synced_us = now_us(d);
-    return doubts_load(&d->doubts, err) && (!d->park || park_open(d->park, *resume, err));
+    d->border = *resume;
+    return doubts_load(&d->doubts, err) && ddl_gate_open(d->ddl, err) &&
+           (!d->park || park_open(d->park, *resume, err)) &&
+           (!d->o.resync || resync_view_begin(d->o.resync, *resume, err));
 }
 
 void
 delivery_close(struct delivery *d)
 {
     d->upserted = d->report.progress.upserted;
+    if (d->o.resync) {
+        resync_view_end(d->o.resync);
+    }
     sink_free(d->sink);
     d->sink = NULL;
     spool_reader_close(d->reader);
@@ -335,6 +397,10 @@ delivery_failed(struct delivery *d, const struct err *err, int64_t *pause_us, in
         d->o.params.row_by_row = true;
         d->alone_us = now_us(d);
         return DELIVERY_ROW_BY_ROW;
+    }
+    if (ddl_gate_waits(d->ddl)) {
+        d->alone_us = now_us(d);
+        return DELIVERY_UNDECIDED;
     }
     if (now_us(d) - d->opened_us > STABLE_US) {
         retry_success(&d->retry);
@@ -368,6 +434,38 @@ delivery_parked(const struct delivery *d, uint64_t *n)
     return d->park ? park_last(d->park, n) : "";
 }
 
+uint64_t
+delivery_border(const struct delivery *d, bool *inside)
+{
+    *inside = d->in_transaction;
+    return d->border;
+}
+
+const char *
+delivery_stopped(const struct delivery *d, uint64_t *n)
+{
+    *n = 0;
+    return d->o.resync ? resync_view_stopped(d->o.resync, n) : "";
+}
+
+bool
+delivery_decided(struct delivery *d)
+{
+    return ddl_gate_decided(d->ddl);
+}
+
+const char *
+delivery_ddl_news(struct delivery *d)
+{
+    return ddl_gate_news(d->ddl);
+}
+
+void
+delivery_ddl_counts(const struct delivery *d, struct ddl_counts *out)
+{
+    ddl_gate_counts(d->ddl, out);
+}
+
 int
 delivery_sink_fd(const struct delivery *d)
 {
@@ -394,11 +492,12 @@ delivery_new(const struct delivery_options *o, struct delivery **out, struct err
     arena_init(&d->arena, ARENA_BLOCK, 0);
     atomic_init(&d->durable, o->start);
     doubts_init(&d->doubts, o->letters.store, o->params.name);
-    if (o->letters.store) {
-        d->park = park_new(&o->letters);
-        d->o.params.refusal = o->letters.policy == ON_ERROR_DEAD_LETTER ? SINK_REFUSAL_UNDONE
-                              : o->letters.policy == ON_ERROR_UPSERT    ? SINK_REFUSAL_UPSERT
-                                                                        : SINK_REFUSAL_ENDS;
+    d->ddl = ddl_gate_new(&o->ddl);
+    d->park = o->letters.store ? park_new(&o->letters) : NULL;
+    if (o->letters.policy == ON_ERROR_UPSERT) {
+        d->o.params.refusal = SINK_REFUSAL_UPSERT;
+    } else if (o->letters.policy == ON_ERROR_DEAD_LETTER || stops_tables(d)) {
+        d->o.params.refusal = SINK_REFUSAL_UNDONE;
     }
     if (!o->decoder->open(&d->decoder, err)) {
         delivery_free(d);
@@ -416,6 +515,7 @@ delivery_free(struct delivery *d)
     }
     delivery_close(d);
     park_free(d->park);
+    ddl_gate_free(d->ddl);
     doubts_done(&d->doubts);
     decoder_free(d->decoder);
     arena_done(&d->arena);

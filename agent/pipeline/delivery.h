@@ -17,7 +17,9 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/err.h"
+#include "agent/pipeline/ddl.h"
 #include "agent/pipeline/park.h"
+#include "agent/pipeline/resync_view.h"
 #include "agent/pipeline/table_sync.h"
 #include "agent/spool/spool.h"
 #include "decoders/decoder.h"
@@ -35,6 +37,8 @@ struct delivery_options {
     int64_t retry_max_us, give_up_us;
     const struct clock *clock;
     struct park_options letters; /* store NULL: there are none, and a refusal ends it */
+    struct resync_view *resync;  /* borrowed; NULL: no table ever leaves the stream alone */
+    struct ddl_options ddl;
 };
 
 /* What the caller does after a step that went well. */
@@ -50,6 +54,7 @@ enum delivery_verdict {
     DELIVERY_RETRY,      /* open again after the pause */
     DELIVERY_ROW_BY_ROW, /* open again at once: each row will go alone, to find the refused one */
     DELIVERY_FAILED,     /* the end: waiting does not heal it */
+    DELIVERY_UNDECIDED,  /* open again when delivery_decided says so: a statement of DDL waits */
 };
 
 struct delivery_report {
@@ -83,6 +88,15 @@ enum delivery_verdict delivery_failed(
 bool delivery_news(struct delivery *d, struct delivery_report *out);
 /* As park_last. */
 const char *delivery_parked(const struct delivery *d, uint64_t *n);
+/* Position of the last place between two transactions; *inside: one has begun behind it. */
+uint64_t delivery_border(const struct delivery *d, bool *inside);
+/* As resync_view_stopped. */
+const char *delivery_stopped(const struct delivery *d, uint64_t *n);
+/* After DELIVERY_UNDECIDED: the operator has spoken. */
+bool delivery_decided(struct delivery *d);
+/* As ddl_gate_news and ddl_gate_counts. */
+const char *delivery_ddl_news(struct delivery *d);
+void delivery_ddl_counts(const struct delivery *d, struct ddl_counts *out);
 /* Of the open session, for poll(2); -1: none. */
 int delivery_sink_fd(const struct delivery *d);
 int delivery_spool_fd(const struct delivery *d);

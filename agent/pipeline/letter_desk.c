@@ -115,13 +115,40 @@ show(const struct letter_desk *d, const struct letter *l, bool body, letter_desk
     return ok;
 }
 
+static bool
+stored_row(const struct letter_desk *d, const char *sink, struct sink_row *out, struct err *err)
+{
+    struct sink_row *rows = NULL;
+    size_t n = 0;
+    bool found = false;
+    if (!store_sinks(d->store, &rows, &n, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(rows[i].name, sink) == 0) {
+            *out = rows[i];
+            found = true;
+        }
+    }
+    x_free(rows);
+    if (!found) {
+        err_set(err, ERR_CONFIG, "sink '%s' is none of this migration", sink);
+        return err_hint(err, "`tidegate status` lists its sinks");
+    }
+    return true;
+}
+
 bool
 letter_desk_list(const struct letter_desk *d, const struct letter_choice *c, bool *more,
     letter_desk_visit *visit, void *arg, struct err *err)
 {
     struct pile p;
+    struct sink_row row;
     uint32_t shown = 0;
     *more = false;
+    if (c->sink && !stored_row(d, c->sink, &row, err)) {
+        return false;
+    }
     bool ok = take_pile(d, c->sink, &p, err);
     for (size_t i = 0; ok && i < p.len && !*more; i++) {
         if (!is_chosen(&p.items[i], c)) {
@@ -145,25 +172,6 @@ struct target {
     struct sink_params params;
     uint64_t start;
 };
-
-static bool
-stored_row(const struct letter_desk *d, const char *sink, struct sink_row *out, struct err *err)
-{
-    struct sink_row *rows = NULL;
-    size_t n = 0;
-    bool found = false;
-    if (!store_sinks(d->store, &rows, &n, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(rows[i].name, sink) == 0) {
-            *out = rows[i];
-            found = true;
-        }
-    }
-    x_free(rows);
-    return found || err_set(err, ERR_CONFIG, "sink '%s' is none of this migration", sink);
-}
 
 static bool
 target_of(const struct letter_desk *d, const char *sink, struct target *out, struct err *err)
@@ -367,18 +375,30 @@ replay_pile(struct replay *r, const struct pile *p, const struct letter_choice *
     return true;
 }
 
+bool
+letter_desk_decoder(const struct letter_desk *d, const struct decoder_ops **out, struct err *err)
+{
+    char *plugin = NULL;
+    if (!store_get(d->store, STORE_PLUGIN, &plugin, err)) {
+        return false;
+    }
+    *out = decoder_find(plugin ? plugin : "pgoutput");
+    x_free(plugin);
+    return *out || err_set(err, ERR_CONFIG, "there is no decoder for dead letters");
+}
+
 static bool
 open_replay(struct replay *r, const struct target *t, const char *sink, struct err *err)
 {
-    const struct decoder_ops *decoder = decoder_find("pgoutput");
+    const struct decoder_ops *decoder = NULL;
     struct sink_params params = t->params;
     params.origin = t->row.origin;
     r->ops = t->ops->replay;
     buf_init(&r->head, LETTER_MAX);
     buf_init(&r->kept, LETTER_MAX);
     buf_init(&r->body, LETTER_MAX);
-    if (!decoder) {
-        return err_set(err, ERR_CONFIG, "there is no decoder for dead letters");
+    if (!letter_desk_decoder(r->desk, &decoder, err)) {
+        return false;
     }
     return decoder->open(&r->decoder, err) &&
            r->desk->passed(r->desk->arg, sink, &r->passed, err) &&

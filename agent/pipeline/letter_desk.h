@@ -16,6 +16,7 @@
 #include "agent/base/key.h"
 #include "agent/store/letters.h"
 #include "config/config.h"
+#include "decoders/decoder.h"
 
 struct letter_desk {
     const struct config *config;
@@ -29,6 +30,10 @@ struct letter_desk {
 
 /* Asks the sink itself; arg is the desk. For a data directory that no agent holds. */
 bool letter_desk_ask_sink(void *arg, const char *sink, uint64_t *out, struct err *err);
+
+/* Decoder of the letters' records: that of the migration's plugin. */
+bool letter_desk_decoder(
+    const struct letter_desk *d, const struct decoder_ops **out, struct err *err) must_use;
 
 struct letter_choice {
     const char *sink;      /* NULL: all */

@@ -377,10 +377,10 @@ park_look(
     return *parked;
 }
 
-/* Whether a refusal is about the change and not about the state of the target: what the sink found
- * itself, and SQLSTATE classes of data, constraints, triggers, definitions and limits of a row. */
-static bool
-is_about_data(const struct err *err)
+/* What the sink found itself, and SQLSTATE classes of data, constraints, triggers, definitions and
+ * limits of a row. */
+bool
+park_is_about_data(const struct err *err)
 {
     static const char *const classes[] = {
         "09", "0A", "21", "22", "23", "27", "2F", "38", "39", "42", "44", "54", "P0"};
@@ -398,7 +398,7 @@ bool
 park_refused(struct park *p, const struct record *rec, const struct change *c, struct err *err)
 {
     struct letter_rows rows;
-    if (p->o.policy != ON_ERROR_DEAD_LETTER || !has_rows(c) || !is_about_data(err) ||
+    if (p->o.policy != ON_ERROR_DEAD_LETTER || !has_rows(c) || !park_is_about_data(err) ||
         !letter_rows_of(c, &rows)) {
         return false;
     }

@@ -47,6 +47,9 @@ bool park_look(struct park *p, const struct record *rec, const struct change *c,
 bool park_refused(
     struct park *p, const struct record *rec, const struct change *c, struct err *err) must_use;
 
+/* Whether a refusal is about the change, and not about the state of the target. Pure. */
+bool park_is_about_data(const struct err *err);
+
 /* What was parked last, for the log; *n: so many since park_new. */
 const char *park_last(const struct park *p, uint64_t *n);
 

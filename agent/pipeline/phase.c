@@ -110,6 +110,7 @@ sink_state_name(enum sink_state s)
         [SINK_CONNECTING] = "connecting",
         [SINK_RUNNING] = "running",
         [SINK_PAUSED] = "paused",
+        [SINK_STOPPED] = "stopped",
         [SINK_FAILED] = "failed",
     };
     return names[s];

@@ -17,7 +17,10 @@
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
 #include "agent/pg/slot.h"
+#include "agent/pipeline/ddl.h"
+#include "agent/pipeline/ddl_capture.h"
 #include "agent/pipeline/two_phase.h"
+#include "config/names.h"
 
 #define STAGE         "setup"
 #define LOCK_ATTEMPTS 10
@@ -47,9 +50,10 @@ remember_source(const struct config *config, struct store *store, const struct p
 {
     char id[32];
     snprintf(id, sizeof(id), "%llu", (unsigned long long)server->system_id);
-    const char *keys[] = {"name", "source_system_id", "source_database", "setup"};
-    const char *values[] = {config->name, id, server->database, "started"};
-    return store_set_many(store, keys, values, 4, err);
+    const char *keys[] = {"name", "source_system_id", "source_database", STORE_PLUGIN, "setup"};
+    const char *values[] = {
+        config->name, id, server->database, plugin_name(config->source.plugin), "started"};
+    return store_set_many(store, keys, values, 5, err);
 }
 
 static bool
@@ -109,7 +113,7 @@ alter_identity(PGconn *conn, const struct pg_table *t, struct err *err)
 {
     struct buf sql;
     buf_init(&sql, 4096);
-    buf_str(&sql, "SET lock_timeout = '500ms'; ALTER TABLE ");
+    buf_str(&sql, DDL_CAPTURE_OFF "SET lock_timeout = '500ms'; ALTER TABLE ");
     sql_qualified(&sql, t->schema, t->name);
     buf_str(&sql, " REPLICA IDENTITY FULL");
     char what[256];
@@ -187,7 +191,7 @@ create_publication(
     struct buf sql;
     buf_init(&sql, SQL_MAX);
     /* Its lock lets readers and writers pass, so it may wait as long as it takes. */
-    buf_str(&sql, "SET lock_timeout = 0; CREATE PUBLICATION ");
+    buf_str(&sql, DDL_CAPTURE_OFF "SET lock_timeout = 0; CREATE PUBLICATION ");
     sql_ident(&sql, config->source.publication);
     size_t listed = 0;
     for (size_t i = 0; i < tables->len; i++) {
@@ -199,11 +203,48 @@ create_publication(
         buf_str(&sql, t->kind == 'r' ? "ONLY " : "");
         sql_qualified(&sql, t->schema, t->name);
     }
+    /* Without it the server refuses updates of tables that are FULL and have such columns. */
+    buf_str(
+        &sql, PQserverVersion(conn) >= 180000 ? " WITH (publish_generated_columns = stored)" : "");
     char what[160];
     snprintf(what, sizeof(what), "create publication '%s'", config->source.publication);
     bool ok = buf_ok(&sql, what, err) && pg_exec(conn, what, buf_cstr(&sql), err);
     buf_done(&sql);
     return ok;
+}
+
+/* Behind the publication, which the triggers need, and before the slot: what the feed begins with
+ * is caught already. */
+static bool
+catch_ddl(const struct config *config, struct store *store, PGconn *conn, struct err *err)
+{
+    bool installed;
+    char why[200];
+    if (!ddl_capture_install(config, store, conn, &installed, why, err)) {
+        return false;
+    }
+    if (installed) {
+        log_info(STAGE, "DDL is captured: schema 'tidegate_ddl' and its event triggers stay on the "
+                        "source until cleanup");
+    } else {
+        log_warn(STAGE,
+            "DDL is not captured, a changed table is noticed when its next row comes: "
+            "%s",
+            why);
+    }
+    return true;
+}
+
+/* Only pgoutput knows publications, which the triggers need. */
+static bool
+publish(const struct config *config, struct store *store, PGconn *conn,
+    const struct pg_tables *tables, struct err *err)
+{
+    return pg_publication_drop(conn, config->source.publication, err) &&
+           pg_slot_drop(conn, config->source.slot, err) &&
+           (config->source.plugin != PLUGIN_PGOUTPUT ||
+               (create_publication(config, conn, tables, err) &&
+                   catch_ddl(config, store, conn, err)));
 }
 
 static bool
@@ -219,9 +260,7 @@ prepare(const struct config *config, struct store *store, PGconn *conn, struct e
               remember_tables(config, store, &tables, err);
     FAILPOINT("setup.remembered");
     ok = ok && alter_identities(config, store, conn, &tables, err) &&
-         pg_publication_drop(conn, config->source.publication, err) &&
-         pg_slot_drop(conn, config->source.slot, err) &&
-         create_publication(config, conn, &tables, err);
+         publish(config, store, conn, &tables, err);
     FAILPOINT("setup.published");
     pg_tables_free(&tables);
     return ok;
@@ -277,6 +316,30 @@ same_name(const struct config *config, struct store *store, struct err *err)
     return same;
 }
 
+/* Slot and spool are of one plugin. What was begun before there was a choice is pgoutput's. */
+static bool
+same_plugin(const struct config *config, struct store *store, struct err *err)
+{
+    char *plugin = NULL;
+    const char *now = plugin_name(config->source.plugin);
+    if (!store_get(store, STORE_PLUGIN, &plugin, err)) {
+        return false;
+    }
+    const char *before = plugin ? plugin : plugin_name(PLUGIN_PGOUTPUT);
+    bool same = strcmp(before, now) == 0;
+    if (!same) {
+        err_set(err, ERR_CONFIG,
+            "the migration was begun with source.plugin: %s, and the configuration says %s", before,
+            now);
+        err_hint(err,
+            "slot and spool belong to a plugin: go on with `source.plugin: %s`, or remove the "
+            "migration with `tidegate cleanup` and begin anew",
+            before);
+    }
+    x_free(plugin);
+    return same;
+}
+
 static bool
 same_source(struct store *store, const struct pg_server *server, struct err *err)
 {
@@ -310,8 +373,9 @@ setup_check_source(
 {
     PGconn *conn = NULL;
     struct pg_server server;
-    bool ok = same_name(config, store, err) && connect_source(config, &conn, err) &&
-              pg_server_read(conn, &server, err) && same_source(store, &server, err);
+    bool ok = same_name(config, store, err) && same_plugin(config, store, err) &&
+              connect_source(config, &conn, err) && pg_server_read(conn, &server, err) &&
+              same_source(store, &server, err);
     PQfinish(conn);
     if (ok) {
         *feed_id = server.system_id;
@@ -328,6 +392,22 @@ is_carried(const struct table_row *rows, size_t n, uint32_t oid)
         }
     }
     return false;
+}
+
+/* Those that came with a statement are no ordinary tables of the list any more. */
+static bool
+leave_out_brought(struct store *store, struct pg_tables *tables, struct err *err)
+{
+    for (size_t i = 0; i < tables->len; i++) {
+        bool brought;
+        if (!ddl_brought(store, tables->items[i].oid, &brought, err)) {
+            return false;
+        }
+        if (brought) {
+            tables->items[i].kind = 0;
+        }
+    }
+    return true;
 }
 
 static void
@@ -361,12 +441,143 @@ setup_uncarried_tables(
     struct table_row *rows = NULL;
     size_t n = 0;
     bool ok = store_tables(store, &rows, &n, err) && connect_source(config, &conn, err) &&
-              pg_tables_read(conn, &filter, &tables, err);
+              pg_tables_read(conn, &filter, &tables, err) && leave_out_brought(store, &tables, err);
     if (ok) {
         list_uncarried(&tables, rows, n, out, cap);
     }
     PQfinish(conn);
     pg_tables_free(&tables);
     x_free(rows);
+    return ok;
+}
+
+/* --- one table later on --------------------------------------------------------------------- */
+
+static bool
+is_named(const struct pg_table *t, const char *text)
+{
+    size_t n = strlen(t->schema);
+    if (strncmp(text, t->schema, n) == 0 && text[n] == '.' && strcmp(text + n + 1, t->name) == 0) {
+        return true;
+    }
+    return strcmp(t->schema, "public") == 0 && strcmp(text, t->name) == 0;
+}
+
+static bool
+no_table(const struct pg_tables *all, const char *text, struct err *err)
+{
+    for (size_t i = 0; i < all->len; i++) {
+        if (is_named(&all->items[i], text)) {
+            err_set(err, ERR_CONFIG, "table '%s' is left out by tables.include or tables.exclude",
+                text);
+            return err_hint(err, "change the configuration, restart the agent, and ask again");
+        }
+    }
+    err_set(err, ERR_CONFIG, "the source has no table '%s'", text);
+    return err_hint(err, "name it as schema.table, in the case in which the source has it");
+}
+
+void
+setup_found_done(struct setup_found *f)
+{
+    pg_tables_free(&f->all);
+    x_free(f->items);
+    *f = (struct setup_found){.len = 0};
+}
+
+bool
+setup_find_tables(const struct config *config, PGconn *source, const char *text,
+    struct setup_found *out, struct err *err)
+{
+    static const struct table_filter everything;
+    struct table_filter filter = filter_of(config);
+    struct pg_tables *all = &out->all, more = {0};
+    uint32_t root = 0;
+    *out = (struct setup_found){.len = 0};
+    if (!pg_tables_read(source, &filter, all, err)) {
+        return false;
+    }
+    out->items = x_zalloc((all->len + 1) * sizeof(*out->items));
+    for (size_t i = 0; i < all->len; i++) {
+        const struct pg_table *t = &all->items[i];
+        if (is_named(t, text) && t->kind == 'r') {
+            out->items[out->len++] = i;
+        } else if (is_named(t, text)) {
+            root = t->oid;
+        }
+    }
+    for (size_t i = 0; root != 0 && i < all->len; i++) {
+        if (all->items[i].root == root && all->items[i].kind == 'r') {
+            out->items[out->len++] = i;
+        }
+    }
+    if (out->len > 0) {
+        return true;
+    }
+    if (root != 0) {
+        return err_set(err, ERR_CONFIG, "'%s' has no partitions of its own: name one", text);
+    }
+    bool ok = pg_tables_read(source, &everything, &more, err) && no_table(&more, text, err);
+    pg_tables_free(&more);
+    return ok;
+}
+
+static bool
+is_published(const struct config *config, PGconn *source, const struct pg_table *t, bool *is,
+    struct err *err)
+{
+    const char *params[] = {config->source.publication, t->schema, t->name};
+    PGresult *res = NULL;
+    bool ok = pg_query(source, "look into the publication",
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_publication_tables"
+        " WHERE pubname = $1 AND schemaname = $2 AND tablename = $3)",
+        3, params, &res, err);
+    *is = ok && pg_bool(res, 0, 0);
+    PQclear(res);
+    return ok;
+}
+
+static bool
+publish_one(const struct config *config, PGconn *source, const struct pg_table *t, struct err *err)
+{
+    struct buf sql;
+    bool is = false;
+    if (config->source.plugin != PLUGIN_PGOUTPUT) {
+        return true;
+    }
+    if (!is_published(config, source, t, &is, err) || is) {
+        return is;
+    }
+    buf_init(&sql, 4096);
+    buf_str(&sql, "SET lock_timeout = 0; ALTER PUBLICATION ");
+    sql_ident(&sql, config->source.publication);
+    buf_str(&sql, " ADD TABLE ONLY ");
+    sql_qualified(&sql, t->schema, t->name);
+    bool ok = pg_exec(source, "add the table to the publication", buf_cstr(&sql), err);
+    buf_done(&sql);
+    return ok;
+}
+
+bool
+setup_publish_table(const struct config *config, struct store *store, PGconn *source,
+    const struct pg_table *t, bool *identity_changed, struct err *err)
+{
+    char key[48], *noted = NULL;
+    if (t->unlogged) {
+        err_set(
+            err, ERR_CONFIG, "'%s.%s' is unlogged: its changes are in no log", t->schema, t->name);
+        return err_hint(err, "ALTER TABLE ... SET LOGGED on the source, or copy it by hand");
+    }
+    if (needs_full_identity(config, t) &&
+        (!remember_identity(store, t, err) || !alter_identity(source, t, err))) {
+        return false;
+    }
+    snprintf(key, sizeof(key), STORE_IDENTITY_BEFORE "%u", t->oid);
+    bool ok = store_get(store, key, &noted, err);
+    *identity_changed = noted != NULL;
+    x_free(noted);
+    FAILPOINT("resync.publish");
+    ok = ok && publish_one(config, source, t, err);
+    FAILPOINT("resync.published");
     return ok;
 }

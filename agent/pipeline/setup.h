@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "agent/base/err.h"
+#include "agent/pg/catalog.h"
 #include "agent/pipeline/anchor.h"
 #include "agent/store/store.h"
 #include "config/config.h"
@@ -28,5 +29,21 @@ bool setup_check_source(
  * created after the start: "a.x, b.y" in out ("" when there are none). */
 bool setup_uncarried_tables(const struct config *config, struct store *store, char *out, size_t cap,
     struct err *err) must_use;
+
+/* Tables of the source that a person names as schema.name, or by the name alone in schema public:
+ * that one, or the partitions of one. */
+struct setup_found {
+    struct pg_tables all;
+    size_t *items; /* indexes in `all` */
+    size_t len;
+};
+/* ERR_CONFIG when there is none, or when the configuration leaves it out. */
+bool setup_find_tables(const struct config *config, PGconn *source, const char *text,
+    struct setup_found *out, struct err *err) must_use;
+void setup_found_done(struct setup_found *f); /* accepts an all-zero one */
+/* Makes the changes of a table come by the feed from now on: its replica identity, the publication.
+ * Doing it twice does no harm. */
+bool setup_publish_table(const struct config *config, struct store *store, PGconn *source,
+    const struct pg_table *t, bool *identity_changed, struct err *err) must_use;
 
 #endif

@@ -33,9 +33,19 @@ enum sink_state {
     SINK_CONNECTING,
     SINK_RUNNING,
     SINK_PAUSED,
+    SINK_STOPPED, /* in front of a statement of DDL, until the operator decides */
     SINK_FAILED,
 };
 const char *sink_state_name(enum sink_state s); /* "waiting" ... */
+
+/* A table that is out of a sink's stream. */
+struct table_status {
+    char schema[64], name[64];
+    char state[16];    /* as resync_state_name */
+    uint64_t position; /* of the transaction at which it stopped; 0: none */
+    char error[400];   /* why it is out, or what holds its copy up */
+};
+#define TABLES_STOPPED_MAX 8
 
 struct sink_status {
     char name[64], type[32];
@@ -43,8 +53,12 @@ struct sink_status {
     uint64_t applied_position, durable_position;
     uint64_t lag_bytes; /* of the log between this sink and what the source has sent */
     double lag_seconds; /* age of the oldest transaction it has not applied; 0 when there is none */
-    uint64_t transactions, rows; /* since the agent started */
-    uint64_t dead_letters;       /* that wait */
+    uint64_t transactions, rows;                    /* since the agent started */
+    uint64_t dead_letters;                          /* that wait */
+    uint64_t ddl_applied, ddl_ignored;              /* statements, since the agent started */
+    struct table_status tables[TABLES_STOPPED_MAX]; /* the first of those out of the stream */
+    size_t tables_len;
+    uint64_t tables_stopped; /* all of them */
     uint64_t upserted; /* rows put another way than the source said, since the agent started */
     char error[sizeof(((struct err *)0)->text)]; /* "" when there is none */
 };

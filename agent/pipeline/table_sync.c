@@ -104,6 +104,7 @@ filter_truncate(
             kept[n++] = c->truncated[i];
         }
     }
+    c->partial = c->partial || n < c->truncated_len;
     c->truncated = kept;
     c->truncated_len = n;
     return n > 0;

@@ -106,7 +106,8 @@ bool
 two_phase_decide(const struct config *config, struct store *store, struct err *err)
 {
     bool on = false;
-    if (config->source.two_phase != TWO_PHASE_OFF && !all_can(config, &on, err)) {
+    bool can = config->source.plugin == PLUGIN_PGOUTPUT;
+    if (can && config->source.two_phase != TWO_PHASE_OFF && !all_can(config, &on, err)) {
         return false;
     }
     if (on) {

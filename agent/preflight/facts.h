@@ -46,8 +46,46 @@ struct sessions {
     size_t len;
 };
 
+/* Of a plugin besides pgoutput. */
+struct plugin_facts {
+    bool asked;
+    bool available; /* a slot with it could be made, or its making had to wait for others */
+    struct err error;
+    bool told_elsewhere;            /* the error is another finding's */
+    bool tried;                     /* its options were: of wal2json */
+    bool options, strings;          /* it knows those that are needed; numbers as strings */
+    struct preflight_names numbers; /* columns that can hold both NaN and NULL */
+};
+
+/* Of the database's default. */
+struct collation_facts {
+    const char *provider; /* "libc", "icu de-DE" */
+    const char *version;  /* of what the server has now; "": none is known */
+};
+
+/* Lists are sorted; those of versions hold "name version". */
+struct source_globals {
+    struct preflight_names roles, superusers; /* that the database needs */
+    bool reads_passwords;
+    struct preflight_names subscriptions;
+    struct preflight_names hidden_mappings; /* "u of server s": options that we may not see */
+    struct preflight_names label_providers, tablespaces;
+    struct preflight_names extensions, collations;
+    struct collation_facts collation;
+};
+
+struct target_globals {
+    bool may_create_roles;
+    struct preflight_names tablespaces;
+    struct preflight_names extensions, collations;
+    struct collation_facts collation;
+    /* Of tables that are there and are to be filled: */
+    struct preflight_names row_security, closed_sequences;
+};
+
 struct source_facts {
     struct server_facts common;
+    struct plugin_facts plugin;
     bool replication_works; /* a replication connection was made */
     struct err replication_error;
     char wal_level[16];
@@ -57,21 +95,25 @@ struct source_facts {
     int64_t sender_timeout_ms;
     bool may_publish;                          /* CREATE on the database */
     bool may_alter_database, may_end_sessions; /* what the fence needs */
+    bool may_catch_ddl;                        /* event triggers can be created */
     bool sees_sessions;                        /* of other roles */
     uint64_t database_bytes;
-    int64_t large_objects;
+    int64_t large_objects, closed_objects; /* closed: that we may not read */
+    bool reads_object_pages;               /* SELECT on pg_largeobject */
     struct pg_slot slot;
     bool publication_exists;
     struct pg_tables tables;             /* that match the filter; freed by source_facts_done */
     struct preflight_names unreadable;   /* tables and sequences without SELECT */
     struct preflight_names row_security; /* tables whose policies apply to us */
     struct preflight_names foreign_tables;
+    struct preflight_names references;       /* tables with columns that name objects (regclass) */
     struct preflight_names extensions;       /* but plpgsql */
     struct preflight_names collations;       /* of the system's, used by columns: "de-x-icu" */
     struct preflight_names owners, grantees; /* roles, sorted */
     struct preflight_names objects; /* "public.orders", "function public.f(integer)"; sorted */
     struct sessions transactions;   /* open for a while, and with a transaction id */
     struct sessions prepared;
+    struct source_globals globals;
 };
 
 struct target_facts {
@@ -91,6 +133,7 @@ struct target_facts {
     struct preflight_names objects;    /* as of the source; sorted */
     struct preflight_names not_empty;  /* tables of the source that hold rows here; sorted */
     struct preflight_names leftovers;  /* of an earlier run under our name */
+    struct target_globals globals;
 };
 
 struct local_facts {
@@ -115,12 +158,22 @@ void preflight_gather_local(const struct preflight_input *in, const struct sourc
 /* Pure. Judging a server that was not reached adds the one finding that says so. */
 void preflight_judge_source(
     const struct preflight_input *in, const struct source_facts *s, struct preflight_report *r);
+void preflight_judge_plugin(
+    const struct preflight_input *in, const struct source_facts *s, struct preflight_report *r);
 void preflight_judge_tables(
     const struct preflight_input *in, const struct source_facts *s, struct preflight_report *r);
 void preflight_judge_target(const struct preflight_input *in, const struct source_facts *s,
     const struct target_facts *t, struct preflight_report *r);
 void preflight_judge_local(const struct preflight_input *in, const struct source_facts *s,
     const struct local_facts *l, struct preflight_report *r);
+
+void preflight_judge_source_globals(
+    const struct preflight_input *in, const struct source_facts *s, struct preflight_report *r);
+void preflight_judge_target_globals(const struct preflight_input *in, const struct source_facts *s,
+    const struct target_facts *t, struct preflight_report *r);
+/* Behind the rest of the source's facts: the list of tables is used. */
+bool preflight_gather_plugin(const struct preflight_input *in, struct arena *a,
+    struct source_facts *out, struct err *err) must_use;
 
 /* --- for gathering ------------------------------------------------------------------------------
  */
@@ -129,6 +182,13 @@ bool preflight_connect(const struct config *config, const char *dsn, PGconn **ou
     struct server_facts *facts, struct err *err) must_use;
 bool preflight_read_names(PGconn *conn, const char *what, const char *sql, struct arena *a,
     struct preflight_names *out, struct err *err) must_use;
+bool preflight_gather_source_globals(
+    PGconn *conn, struct arena *a, struct source_globals *g, struct err *err) must_use;
+bool preflight_gather_target_globals(const struct preflight_input *in, PGconn *conn,
+    const struct source_facts *source, struct arena *a, struct target_globals *g,
+    struct err *err) must_use;
+bool preflight_read_collation(
+    PGconn *conn, struct arena *a, struct collation_facts *out, struct err *err) must_use;
 /* "public.orders" */
 const char *preflight_qualified(struct arena *a, const char *schema, const char *name);
 /* Names of all that a schema restore would create, sorted; both servers are asked the same. */

@@ -327,6 +327,28 @@ judge_connections(
     preflight_todo(r, "lower copy.jobs, or raise max_connections");
 }
 
+static void
+judge_ddl(
+    const struct preflight_input *in, const struct source_facts *s, struct preflight_report *r)
+{
+    if (in->config->ddl.capture && s->may_catch_ddl) {
+        preflight_add(r, WHERE, "ddl-capture", PREFLIGHT_OK,
+            "statements that change the schema are captured by event triggers (schema "
+            "'tidegate_ddl')");
+        return;
+    }
+    preflight_add(r, WHERE, "ddl-capture", PREFLIGHT_WARNING,
+        "%s: statements that change the schema are not carried; a changed table is noticed when "
+        "its next row does not fit the target's, a new one at the cutover",
+        in->config->ddl.capture ? "the role may not create event triggers"
+                                : "ddl.capture is false");
+    preflight_todo(r, in->config->ddl.capture
+                          ? "begin the migration as a superuser (on RDS, rds_superuser), or change "
+                            "the schema on neither side until the cutover"
+                          : "set ddl.capture, or change the schema on neither side until the "
+                            "cutover");
+}
+
 void
 preflight_judge_source(
     const struct preflight_input *in, const struct source_facts *s, struct preflight_report *r)
@@ -346,13 +368,16 @@ preflight_judge_source(
     judge_retention(s, r);
     judge_sender_timeout(s, r);
     judge_replication(s, r);
-    judge_publication_right(in, s, r);
+    if (in->config->source.plugin == PLUGIN_PGOUTPUT) {
+        judge_publication_right(in, s, r);
+        judge_publication_name(in, s, r);
+    }
     if (in->resume) {
         judge_slot_resumed(in, s, r);
     } else {
         judge_slot_fresh(in, s, r);
+        judge_ddl(in, s, r); /* decided once, at the set-up */
     }
-    judge_publication_name(in, s, r);
     judge_transactions(in, s, r);
     judge_fence(in, s, r);
     judge_connections(in, s, r);

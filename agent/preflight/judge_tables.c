@@ -34,6 +34,14 @@ is_unlogged(const struct pg_table *t)
     return t->unlogged;
 }
 
+/* FULL is every column of a row, and the server does not publish these. */
+static bool
+is_frozen_by_publishing(const struct pg_table *t)
+{
+    return t->kind == 'r' && t->virtual_columns && !t->unlogged &&
+           (t->identity == 'f' || !t->identity_usable);
+}
+
 static void
 judge_selection(
     const struct preflight_input *in, const struct source_facts *s, struct preflight_report *r)
@@ -127,6 +135,64 @@ judge_identity(
     }
 }
 
+/* The feed has nothing of them: the cutover compares them. */
+static void
+judge_large_objects(const struct source_facts *s, struct preflight_report *r)
+{
+    const char *user = s->common.server.user;
+    if (s->closed_objects > 0) {
+        preflight_add(r, WHERE, "large-objects", PREFLIGHT_BLOCKING,
+            "role '%s' may not read %" PRId64 " of %" PRId64 " large objects", user,
+            s->closed_objects, s->large_objects);
+        preflight_todo(r,
+            "GRANT SELECT ON LARGE OBJECT ... TO \"%s\", or make it a member of their owners",
+            user);
+    } else if (s->large_objects > 0 && !s->reads_object_pages) {
+        preflight_add(r, WHERE, "large-objects", PREFLIGHT_WARNING,
+            "%" PRId64 " large object%s copied; later changes of them are brought over at the "
+            "cutover, which reads all of them behind the fence, because role '%s' may not read "
+            "pg_largeobject",
+            s->large_objects, s->large_objects == 1 ? " is" : "s are", user);
+        preflight_todo(
+            r, "GRANT pg_read_all_data TO \"%s\": then only what was written since is read", user);
+    } else if (s->large_objects > 0 && s->common.server.version < 160000) {
+        preflight_add(r, WHERE, "large-objects", PREFLIGHT_WARNING,
+            "%" PRId64 " large object%s copied, and later changes of them are brought over at the "
+            "cutover; a server older than PostgreSQL 16 lets even read-only transactions write to "
+            "large objects, so the fence does not keep new sessions from that",
+            s->large_objects, s->large_objects == 1 ? " is" : "s are");
+        preflight_todo(r, "stop what writes to large objects alone, with no row beside, before the "
+                          "cutover");
+    } else if (s->large_objects > 0) {
+        preflight_add(r, WHERE, "large-objects", PREFLIGHT_OK,
+            "%" PRId64 " large object%s copied; later changes are brought over at the cutover",
+            s->large_objects, s->large_objects == 1 ? " is" : "s are");
+    }
+}
+
+static void
+judge_columns(const struct source_facts *s, struct preflight_report *r)
+{
+    struct preflight_names frozen = preflight_tables_where(r, &s->tables, is_frozen_by_publishing);
+    if (frozen.len > 0) {
+        preflight_add(r, WHERE, "virtual-columns", PREFLIGHT_BLOCKING,
+            "%zu table%s virtual generated columns and no key, and the source would refuse every "
+            "UPDATE and DELETE there once they are published: %s",
+            frozen.len, frozen.len == 1 ? " has" : "s have", preflight_list(r, &frozen));
+        preflight_todo(r, "give them a primary key (and not REPLICA IDENTITY FULL), or exclude "
+                          "them (tables.exclude)");
+    }
+    if (s->references.len > 0) {
+        preflight_add(r, WHERE, "object-references", PREFLIGHT_WARNING,
+            "%zu table%s columns that name objects of the database (regclass and the like), so all "
+            "values travel as text, which is slower: %s",
+            s->references.len, s->references.len == 1 ? " has" : "s have",
+            preflight_list(r, &s->references));
+        preflight_todo(r, "fine as long as these objects are on the target, too; excluding the "
+                          "tables brings back the binary feed");
+    }
+}
+
 static void
 judge_beside(const struct source_facts *s, struct preflight_report *r)
 {
@@ -138,12 +204,7 @@ judge_beside(const struct source_facts *s, struct preflight_report *r)
         preflight_todo(
             r, "ALTER TABLE ... SET LOGGED, exclude them, or copy them again after the cutover");
     }
-    if (s->large_objects > 0) {
-        preflight_add(r, WHERE, "large-objects", PREFLIGHT_WARNING,
-            "%" PRId64 " large object%s copied, but later changes of them are not carried",
-            s->large_objects, s->large_objects == 1 ? " is" : "s are");
-        preflight_todo(r, "do not change large objects while the migration runs");
-    }
+    judge_large_objects(s, r);
     if (s->foreign_tables.len > 0) {
         preflight_add(r, WHERE, "foreign-tables", PREFLIGHT_WARNING,
             "%zu foreign table%s: the definition moves, the data stays where it is: %s",
@@ -164,5 +225,6 @@ preflight_judge_tables(
     judge_ownership(in, s, r);
     judge_reading(s, r);
     judge_identity(in, s, r);
+    judge_columns(s, r);
     judge_beside(s, r);
 }

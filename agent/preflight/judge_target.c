@@ -155,6 +155,18 @@ judge_collations(
         "pg_import_system_collations('pg_catalog'); the tables cannot be created else");
 }
 
+/* Without those that are going to be made. */
+static struct preflight_names
+not_made(const struct preflight_input *in, const struct source_facts *s,
+    const struct target_facts *t, const struct preflight_names *names, struct preflight_report *r)
+{
+    if (in->config->schema.roles == ROLES_OFF || !t->globals.may_create_roles) {
+        return *names;
+    }
+    struct preflight_names made = preflight_missing(r, &s->globals.roles, &t->roles);
+    return preflight_missing(r, names, &made);
+}
+
 static void
 judge_roles_missing(const struct preflight_names *missing, const struct target_facts *t,
     const char *id, const char *what, const char *setting, struct preflight_report *r)
@@ -163,7 +175,9 @@ judge_roles_missing(const struct preflight_names *missing, const struct target_f
         "%zu role%s that %s on the source %s on the target: %s", missing->len,
         missing->len == 1 ? "" : "s", what, missing->len == 1 ? "is missing" : "are missing",
         preflight_list(r, missing));
-    preflight_todo(r, "CREATE ROLE them there, or leave that out with %s: false", setting);
+    preflight_todo(r,
+        "CREATE ROLE them there, let schema.roles make them, or leave that out with %s: false",
+        setting);
 }
 
 static void
@@ -174,6 +188,8 @@ judge_roles(const struct preflight_input *in, const struct source_facts *s,
     if (c->schema.owner) {
         struct preflight_names missing = preflight_missing(r, &s->owners, &t->roles);
         struct preflight_names foreign = preflight_missing(r, &s->owners, &t->assumable);
+        missing = not_made(in, s, t, &missing, r);
+        foreign = not_made(in, s, t, &foreign, r);
         if (missing.len > 0) {
             judge_roles_missing(&missing, t, "owner-roles", "objects belong to", "schema.owner", r);
         } else if (foreign.len > 0 && !t->common.server.superuser) {
@@ -192,6 +208,7 @@ judge_roles(const struct preflight_input *in, const struct source_facts *s,
     }
     if (c->schema.grants) {
         struct preflight_names missing = preflight_missing(r, &s->grantees, &t->roles);
+        missing = not_made(in, s, t, &missing, r);
         if (missing.len > 0) {
             judge_roles_missing(
                 &missing, t, "grant-roles", "privileges are granted to", "schema.grants", r);
@@ -455,6 +472,7 @@ preflight_judge_target(const struct preflight_input *in, const struct source_fac
     if (s->common.reachable) {
         judge_against_source(in, s, t, r);
     }
+    preflight_judge_target_globals(in, s, t, r);
     judge_origin(t, r);
     judge_replication_role(t, r);
     judge_two_phase(in, s, t, r);

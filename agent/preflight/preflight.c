@@ -299,7 +299,9 @@ preflight_run(const struct preflight_input *in, struct preflight_report *out, st
     } else {
         note_unreachable(out, &source.common);
         preflight_judge_source(in, &source, out);
+        preflight_judge_plugin(in, &source, out);
         preflight_judge_tables(in, &source, out);
+        preflight_judge_source_globals(in, &source, out);
         ok = look_at_targets(in, &source, out, err);
         if (ok) {
             preflight_gather_local(in, &source, &out->arena, &local);

@@ -7,11 +7,13 @@
 
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
+#include "agent/pg/references.h"
 #include "agent/preflight/facts.h"
 
 /* Schemas that no migration carries. */
 #define NO_SYSTEM(n)                                                                               \
-    " " n ".nspname NOT LIKE 'pg\\_%' AND " n ".nspname NOT IN ('information_schema', 'tidegate')"
+    " " n ".nspname NOT LIKE 'pg\\_%' AND " n                                                      \
+    ".nspname NOT IN ('information_schema', 'tidegate', 'tidegate_ddl')"
 #define NO_MEMBER(class, oid)                                                                      \
     " NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = '" class "'::regclass"               \
                                                                        " AND d.objid = " oid       \
@@ -118,7 +120,14 @@ static const char settings_sql[] =
     " r.rolsuper OR pg_has_role('pg_signal_backend', 'USAGE'),"
     " r.rolsuper OR pg_has_role('pg_read_all_stats', 'USAGE'),"
     " pg_database_size(d.oid),"
-    " (SELECT count(*) FROM pg_largeobject_metadata)"
+    " (SELECT count(*) FROM pg_largeobject_metadata),"
+    " (SELECT count(*) FROM pg_largeobject_metadata m WHERE NOT (r.rolsuper"
+    "  OR current_setting('lo_compat_privileges')::boolean OR pg_has_role(m.lomowner, 'USAGE')"
+    "  OR EXISTS (SELECT 1 FROM aclexplode(m.lomacl) a WHERE a.privilege_type = 'SELECT'"
+    "   AND CASE WHEN a.grantee = 0 THEN true ELSE pg_has_role(a.grantee, 'USAGE') END))),"
+    " has_table_privilege('pg_catalog.pg_largeobject', 'SELECT'),"
+    " r.rolsuper OR EXISTS (SELECT 1 FROM pg_roles s WHERE s.rolname = 'rds_superuser'"
+    "  AND pg_has_role(s.oid, 'USAGE'))"
     " FROM pg_database d, pg_roles r"
     " WHERE d.datname = current_database() AND r.rolname = CURRENT_USER";
 
@@ -143,6 +152,9 @@ read_settings(PGconn *conn, struct source_facts *f, struct err *err)
     f->sees_sessions = pg_bool(res, 0, 11);
     f->database_bytes = pg_u64(res, 0, 12);
     f->large_objects = pg_i64(res, 0, 13);
+    f->closed_objects = pg_i64(res, 0, 14);
+    f->reads_object_pages = pg_bool(res, 0, 15);
+    f->may_catch_ddl = pg_bool(res, 0, 16);
     PQclear(res);
     return true;
 }
@@ -191,7 +203,8 @@ read_tables(const struct config *config, PGconn *conn, struct arena *a, struct s
     return pg_tables_read(conn, &filter, &f->tables, err) &&
            read_filtered(conn, config, unreadable_sql, a, &f->unreadable, err) &&
            read_filtered(conn, config, row_security_sql, a, &f->row_security, err) &&
-           read_filtered(conn, config, foreign_sql, a, &f->foreign_tables, err);
+           read_filtered(conn, config, foreign_sql, a, &f->foreign_tables, err) &&
+           read_filtered(conn, config, pg_references_sql, a, &f->references, err);
 }
 
 /* --- what the schema needs on the other side ----------------------------------------------------
@@ -271,6 +284,15 @@ read_roles(PGconn *conn, const struct config *config, const char *sql, struct ar
 static const char relations_sql[] = "SELECT n.nspname, c.relname" RELATIONS
                                     " ORDER BY (n.nspname || '.' || c.relname) COLLATE \"C\"";
 
+/* Tables that rows may go to: an extension brings its configuration tables along. */
+static const char tables_there_sql[] =
+    "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND c.relpersistence <> 't' "
+    "AND" NO_SYSTEM("n") " AND (" NO_MEMBER(
+        "pg_class", "c.oid") " OR EXISTS (SELECT 1"
+                             " FROM pg_extension e WHERE c.oid = ANY (e.extconfig)))"
+                             " ORDER BY (n.nspname || '.' || c.relname) COLLATE \"C\"";
+
 static const char all_objects_sql[] =
     "SELECT o::text COLLATE \"C\" FROM ("
     " SELECT n.nspname || '.' || c.relname AS o" RELATIONS
@@ -283,6 +305,9 @@ preflight_read_objects(PGconn *conn, const struct config *config, struct arena *
     struct preflight_names *out, struct err *err)
 {
     struct table_filter filter = filter_of(config);
+    if (!config->schema.copy) {
+        return read_filtered(conn, config, tables_there_sql, a, out, err);
+    }
     if (table_filter_is_all(&filter)) {
         return preflight_read_names(conn, "list the objects", all_objects_sql, a, out, err);
     }
@@ -347,7 +372,8 @@ read_all(const struct config *config, PGconn *conn, struct arena *a, struct sour
            read_sessions(
                conn, "look for open transactions", transactions_sql, a, &f->transactions, err) &&
            read_sessions(
-               conn, "look for prepared transactions", prepared_sql, a, &f->prepared, err);
+               conn, "look for prepared transactions", prepared_sql, a, &f->prepared, err) &&
+           preflight_gather_source_globals(conn, a, &f->globals, err);
 }
 
 bool
@@ -366,7 +392,7 @@ preflight_gather_source(
     if (ok) {
         try_replication(in->config, out);
     }
-    return ok;
+    return ok && preflight_gather_plugin(in, a, out, err);
 }
 
 void

@@ -165,8 +165,16 @@ holds_rows(PGconn *conn, const struct pg_table *t, bool *out, struct err *err)
     buf_init(&sql, 4096);
     buf_str(&sql, "SELECT EXISTS (SELECT 1 FROM ");
     sql_qualified(&sql, t->schema, t->name);
-    buf_str(&sql, ")");
-    bool ok = pg_query(conn, "look whether a table is empty", buf_cstr(&sql), 0, NULL, &res, err);
+    /* An extension fills its configuration tables itself; the copy empties them. */
+    buf_str(&sql, ") AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend WHERE deptype = 'e'"
+                  " AND objsubid = 0 AND classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+                  " AND objid = $1::pg_catalog.regclass)");
+    struct buf name;
+    buf_init(&name, 4096);
+    sql_qualified(&name, t->schema, t->name);
+    const char *params[] = {buf_cstr(&name)};
+    bool ok = pg_query(conn, "look whether a table is empty", buf_cstr(&sql), 1, params, &res, err);
+    buf_done(&name);
     buf_done(&sql);
     if (ok) {
         *out = pg_bool(res, 0, 0);
@@ -231,7 +239,8 @@ preflight_gather_target(const struct preflight_input *in, const struct sink_conf
     bool ok = read_rights(conn, out, err) && try_replication_role(conn, out, err) &&
               read_lists(conn, a, out, err) &&
               preflight_read_objects(conn, in->config, a, &out->objects, err) &&
-              read_closed_schemas(conn, source, a, &out->no_create, err);
+              read_closed_schemas(conn, source, a, &out->no_create, err) &&
+              preflight_gather_target_globals(in, conn, source, a, &out->globals, err);
     if (ok && !in->resume) {
         ok = read_leftovers(conn, in, sink, a, &out->leftovers, err);
     }

@@ -140,8 +140,18 @@ entry_tolerates(const struct toc_entry *e, const char *sqlstate)
     if (type_is(e, "TABLE ATTACH") || type_is(e, "INDEX ATTACH")) {
         return missing;
     }
+    /* Its provider is not loaded. */
+    if (type_is(e, "SECURITY LABEL")) {
+        return refused || strcmp(sqlstate, "22023") == 0;
+    }
+    /* Its publication was refused, or is of a table that the filter leaves out. */
+    if (strncmp(e->type, "PUBLICATION ", 12) == 0) {
+        return missing || refused;
+    }
     /* Only a superuser may make one, and the data does not need it. */
-    return type_is(e, "EVENT TRIGGER") && refused;
+    return (type_is(e, "EVENT TRIGGER") || type_is(e, "PUBLICATION") ||
+               type_is(e, "SUBSCRIPTION")) &&
+           refused;
 }
 
 char *
@@ -161,6 +171,25 @@ entry_not_valid(const char *sql)
         return x_strdup(sql);
     }
     return x_printf("%.*s NOT VALID;", (int)(n - 1), sql);
+}
+
+char *
+entry_without_slot(const char *sql)
+{
+    static const char mark[] = "slot_name = '";
+    const char *slot = NULL;
+    /* The last one: a connection string may hold anything. */
+    for (const char *at = sql; (at = strstr(at, mark)) != NULL; at++) {
+        slot = at;
+    }
+    if (!slot) {
+        return x_strdup(sql);
+    }
+    const char *end = slot + sizeof(mark) - 1;
+    while (*end && (*end != '\'' || end[1] == '\'')) {
+        end += *end == '\'' ? 2 : 1;
+    }
+    return x_printf("%.*sslot_name = NONE%s", (int)(slot - sql), sql, *end ? end + 1 : "");
 }
 
 static const char *

@@ -39,6 +39,9 @@ bool entry_tolerates(const struct toc_entry *e, const char *sqlstate);
  * an ALTER TABLE ... ADD CONSTRAINT that can be extended. Pure. */
 char *entry_not_valid(const char *sql);
 
+/* A subscription's statement without the slot that the source's one uses: new string. Pure. */
+char *entry_without_slot(const char *sql);
+
 /* Prefixes the error with what was tried, and adds a hint when the SQLSTATE tells what to do.
  * False. */
 bool entry_error(const struct toc_entry *e, struct err *err);

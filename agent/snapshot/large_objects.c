@@ -1,31 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Contents go by lo_get and lo_put in pieces of 1 MiB, in binary, so that memory does not depend on
- * the size of an object, and rights are those of ordinary functions (pg_largeobject itself is for
- * superusers).
+ * What the ledger holds: one row "lo-begun" when this migration began to put objects there, one row
+ * "lo-kept N" for each that stood on the target before, and "lo N" for the last of each batch.
  */
 #include "agent/snapshot/large_objects.h"
 
-#include <arpa/inet.h>
-#include <endian.h>
-#include <string.h>
-
-#include "agent/base/arena.h"
 #include "agent/base/buf.h"
 #include "agent/base/parse.h"
-#include "agent/pg/conn.h"
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
+#include "agent/snapshot/large_object_io.h"
 #include "agent/snapshot/ledger.h"
 
-#define PIECE       (1U << 20)
 #define BATCH_BYTES (64ULL << 20)
 #define BATCH_COUNT "500"
 #define SQL_MAX     (64U << 20)
-
-#define OID_OID     26
-#define INT8_OID    20
-#define BYTEA_OID   17
 
 bool
 large_objects_exist(PGconn *source, bool *exist, struct err *err)
@@ -38,6 +27,22 @@ large_objects_exist(PGconn *source, bool *exist, struct err *err)
     *exist = PQntuples(res) > 0;
     PQclear(res);
     return true;
+}
+
+bool
+large_objects_begin(PGconn *target, const char *migration, struct err *err)
+{
+    const char *params[] = {migration};
+    PGresult *res = NULL;
+    bool ok = pg_query(target, "target: note the large objects that are there",
+        "WITH begun AS (INSERT INTO tidegate.ledger (migration, item) SELECT $1, 'lo-begun'"
+        "  WHERE NOT EXISTS (SELECT 1 FROM tidegate.ledger WHERE migration = $1"
+        "   AND (item = 'lo-begun' OR item LIKE 'lo %')) RETURNING migration)"
+        " INSERT INTO tidegate.ledger (migration, item)"
+        " SELECT migration, 'lo-kept ' || m.oid FROM begun, pg_catalog.pg_largeobject_metadata m",
+        1, params, &res, err);
+    PQclear(res);
+    return ok;
 }
 
 /* The highest oid that is recorded. */
@@ -59,93 +64,6 @@ read_done(const struct copier *c, uint32_t *last, struct err *err)
     }
     ledger_free(&l);
     return true;
-}
-
-/* lo_get of a piece; the result holds it. */
-static bool
-get_piece(const struct copier *c, uint32_t oid, uint64_t offset, PGresult **out, struct err *err)
-{
-    uint32_t net_oid = htonl(oid), net_len = htonl(PIECE);
-    uint64_t net_offset = htobe64(offset);
-    const char *values[] = {
-        (const char *)&net_oid, (const char *)&net_offset, (const char *)&net_len};
-    const int lengths[] = {4, 8, 4}, formats[] = {1, 1, 1};
-    static const Oid types[] = {OID_OID, INT8_OID, 23};
-    *out = PQexecParams(
-        c->source, "SELECT pg_catalog.lo_get($1, $2, $3)", 3, types, values, lengths, formats, 1);
-    if (PQresultStatus(*out) == PGRES_TUPLES_OK) {
-        return true;
-    }
-    pg_result_error(err, c->source, *out, "source: read large object %u", oid);
-    PQclear(*out);
-    *out = NULL;
-    return false;
-}
-
-static bool
-put_piece(
-    const struct copier *c, uint32_t oid, uint64_t offset, const PGresult *piece, struct err *err)
-{
-    uint32_t net_oid = htonl(oid);
-    uint64_t net_offset = htobe64(offset);
-    const char *values[] = {
-        (const char *)&net_oid, (const char *)&net_offset, PQgetvalue(piece, 0, 0)};
-    const int lengths[] = {4, 8, PQgetlength(piece, 0, 0)}, formats[] = {1, 1, 1};
-    static const Oid types[] = {OID_OID, INT8_OID, BYTEA_OID};
-    PGresult *res = PQexecParams(
-        c->target, "SELECT pg_catalog.lo_put($1, $2, $3)", 3, types, values, lengths, formats, 1);
-    bool ok = PQresultStatus(res) == PGRES_TUPLES_OK;
-    if (!ok) {
-        pg_result_error(err, c->target, res, "target: write large object %u", oid);
-    }
-    PQclear(res);
-    return ok;
-}
-
-static bool
-create_one(const struct copier *c, uint32_t oid, struct err *err)
-{
-    char sql[64];
-    snprintf(sql, sizeof(sql), "SELECT pg_catalog.lo_create(%u)", oid);
-    if (pg_exec(c->target, "target: create a large object", sql, err)) {
-        return true;
-    }
-    if (strcmp(err->sqlstate, "23505") == 0) {
-        err->class = ERR_CONFIG;
-        err_hint(err, "the target has a large object with oid %u already: remove it", oid);
-    }
-    return false;
-}
-
-static bool
-copy_one(const struct copier *c, uint32_t oid, uint64_t *bytes, struct err *err)
-{
-    if (!create_one(c, oid, err)) {
-        return false;
-    }
-    for (uint64_t offset = 0;;) {
-        if (stop_requested(c->stop)) {
-            return err_set(err, ERR_CANCELLED, "copy of large objects stopped");
-        }
-        PGresult *piece = NULL;
-        if (!get_piece(c, oid, offset, &piece, err)) {
-            return false;
-        }
-        uint64_t len = (uint64_t)PQgetlength(piece, 0, 0);
-        bool ok = len == 0 || put_piece(c, oid, offset, piece, err);
-        PQclear(piece);
-        if (!ok) {
-            return false;
-        }
-        offset += len;
-        *bytes += len;
-        if (c->progress) {
-            c->progress(0, len, c->arg);
-        }
-        if (len < PIECE) {
-            return true;
-        }
-    }
 }
 
 /* Columns of list_batch: oid, owner, comment, grants as statements. */
@@ -198,7 +116,7 @@ copy_batch(
     uint32_t last = 0;
     for (; ok && *row < PQntuples(list) && bytes < BATCH_BYTES; (*row)++) {
         last = pg_oid(list, *row, 0);
-        ok = copy_one(c, last, &bytes, err);
+        ok = large_object_create(c, last, err) && large_object_pour(c, last, &bytes, err);
         describe_one(list, *row, options[0], options[1], &sql);
     }
     char item[LEDGER_ITEM_SIZE];
@@ -217,7 +135,7 @@ large_objects_copy(const struct copier *c, bool owner, bool grants, struct err *
 {
     const bool options[2] = {owner, grants};
     uint32_t last;
-    if (!read_done(c, &last, err)) {
+    if (!large_objects_begin(c->target, c->migration, err) || !read_done(c, &last, err)) {
         return false;
     }
     for (;;) {

@@ -11,6 +11,7 @@
  *   part <oid>+<n>@<X/Y>    blocks from n on are copied
  *   copied <oid>@<X/Y>      the table's data is complete
  *   lo <oid>                large objects up to this one
+ *   lo-begun, lo-kept <oid> large objects that were on the target before the first of ours
  */
 #ifndef TG_SNAPSHOT_LEDGER_H
 #define TG_SNAPSHOT_LEDGER_H

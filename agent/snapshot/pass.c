@@ -29,9 +29,13 @@
 #include "agent/base/thread.h"
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
+#include "agent/snapshot/database.h"
+#include "agent/snapshot/identities.h"
 #include "agent/snapshot/large_objects.h"
 #include "agent/snapshot/matviews.h"
+#include "agent/snapshot/newcomers.h"
 #include "agent/snapshot/pending.h"
+#include "agent/snapshot/roles.h"
 #include "agent/snapshot/run.h"
 #include "agent/snapshot/schema.h"
 #include "agent/snapshot/sequences.h"
@@ -62,44 +66,6 @@ log_line(const char *line, void *arg)
 }
 
 /* --- tables --------------------------------------------------------------------------------- */
-
-static int
-by_oid(const void *a, const void *b)
-{
-    const struct table_row *x = a, *y = b;
-    return x->oid < y->oid ? -1 : x->oid > y->oid;
-}
-
-bool
-pass_read_rows(
-    struct snapshot *s, const struct ledger *l, struct table_row **rows, size_t *n, struct err *err)
-{
-    if (!store_sink_tables(s->o.store, s->o.sink, rows, n, err)) {
-        return false;
-    }
-    qsort(*rows, *n, sizeof(**rows), by_oid);
-    for (size_t i = 0; i < *n; i++) {
-        struct table_row *row = &(*rows)[i];
-        uint64_t sync;
-        if ((row->state == TABLE_PENDING || row->state == TABLE_COPYING) &&
-            ledger_copied(l, row->oid, &sync)) {
-            row->state = TABLE_COPIED;
-            row->sync = sync;
-            if (!store_sink_tables_put(s->o.store, s->o.sink, row, 1, err)) {
-                x_free(*rows);
-                *rows = NULL;
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-bool
-pass_is_unfinished(const struct table_row *row)
-{
-    return row->state == TABLE_PENDING || row->state == TABLE_COPYING;
-}
 
 static bool
 read_tables(struct pass *p, struct err *err)
@@ -226,19 +192,39 @@ open_keeper(struct pass *p, const char *exported, struct err *err)
     return choose_encoding(p, err);
 }
 
+/* Something of the schema was made on the target. */
+static bool
+has_begun(const struct pass *p)
+{
+    size_t first;
+    return ledger_prefix(&p->ledger, "pre ", &first) > 0 ||
+           ledger_prefix(&p->ledger, "post ", &first) > 0;
+}
+
+/* Statements of DDL that the feed brings from before this position are in the schema already. Noted
+ * first: a dump that was made and not used yet is made again. */
+static bool
+note_schema_position(struct pass *p, struct err *err)
+{
+    char key[128];
+    snprintf(key, sizeof(key), STORE_DDL_SCHEMA "%s", p->s->o.sink ? p->s->o.sink : "");
+    return store_set_u64(p->s->o.store, key, p->run.sync, err);
+}
+
 static bool
 make_schema(struct pass *p, struct err *err)
 {
     struct snapshot *s = p->s;
-    size_t first;
-    bool begun = ledger_prefix(&p->ledger, "pre ", &first) > 0 ||
-                 ledger_prefix(&p->ledger, "post ", &first) > 0;
+    bool begun = has_begun(p);
     struct create c = {.target = p->target, .migration = s->o.name, .stop = s->o.stop};
     if (!begun) {
         schema_free(&s->schema);
     }
-    bool ok = schema_dump(&s->o, p->keeper, p->run.snapshot, begun, err) &&
+    bool ok = (begun || p->run.sync == 0 || note_schema_position(p, err)) &&
+              schema_dump(&s->o, p->keeper, p->run.snapshot, begun, err) &&
               schema_load(&s->o, PQserverVersion(p->keeper), &s->schema, err) &&
+              (!s->o.roles || roles_carry(p->keeper, p->target, s->o.name, s->o.passwords, err)) &&
+              (!s->o.database || database_carry(p->keeper, p->target, s->o.name, err)) &&
               create_init(&c, err) && create_before_data(&c, &s->schema.before, &p->ledger, err);
     create_done(&c);
     return ok;
@@ -270,17 +256,19 @@ prepare(
         .o = &s->o, .schema = &s->schema, .tables = &r->info, .done = &p->ledger, .analyze = true};
     if (!session_target(&s->o, SESSION_SNAPSHOT, NULL, &p->target, NULL, err) ||
         !session_end_leftovers(&s->o, p->target, err) || !ledger_ensure(p->target, err) ||
-        !ledger_read(p->target, s->o.name, &p->ledger, err) || !read_tables(p, err)) {
-        return false;
-    }
-    if (r->tables_left && !exported) {
-        return err_set(err, ERR_FATAL, "tables are left to copy, and there is no snapshot");
-    }
-    if (!open_keeper(p, exported, err)) {
+        !ledger_read(p->target, s->o.name, &p->ledger, err) || !open_keeper(p, exported, err)) {
         return false;
     }
     if (exported && imported) {
         imported(arg);
+    }
+    struct newcomers_snapshot at = {
+        .source = p->keeper, .sync = r->sync, .first = s->o.copy_schema && !has_begun(p)};
+    if ((exported && !newcomers_take(&s->o, &at, err)) || !read_tables(p, err)) {
+        return false;
+    }
+    if (r->tables_left && !exported) {
+        return err_set(err, ERR_FATAL, "tables are left to copy, and there is no snapshot");
     }
     if (!plan_tables(p, err)) {
         return false;
@@ -456,49 +444,6 @@ late_entries(struct pass *p, struct err *err)
     return ok;
 }
 
-/* NOTHING stays NOTHING; every other identity that had to be changed was a default one without key.
- */
-static bool
-identity_before(struct pass *p, uint32_t oid, const char **word, struct err *err)
-{
-    char key[48], *letter = NULL;
-    snprintf(key, sizeof(key), STORE_IDENTITY_BEFORE "%u", oid);
-    if (!store_get(p->s->o.store, key, &letter, err)) {
-        return false;
-    }
-    *word = letter && letter[0] == 'n' ? "NOTHING" : "DEFAULT";
-    x_free(letter);
-    return true;
-}
-
-/* The source has REPLICA IDENTITY FULL for the time of the migration only. */
-static bool
-reset_identities(struct pass *p, struct err *err)
-{
-    for (size_t i = 0; i < p->run.tables_len; i++) {
-        const struct table_row *row = &p->run.tables[i].row;
-        if (!row->identity_changed) {
-            continue;
-        }
-        const char *before;
-        if (!identity_before(p, row->oid, &before, err)) {
-            return false;
-        }
-        struct buf sql;
-        buf_init(&sql, 4096);
-        buf_str(&sql, "ALTER TABLE ");
-        sql_qualified(&sql, row->schema, row->name);
-        buf_printf(&sql, " REPLICA IDENTITY %s", before);
-        bool ok = pg_exec_long(
-            p->target, "target: reset a replica identity", buf_cstr(&sql), p->s->o.stop, err);
-        buf_done(&sql);
-        if (!ok) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool
 carry_rest(struct pass *p, struct err *err)
 {
@@ -518,7 +463,7 @@ carry_rest(struct pass *p, struct err *err)
         }
     }
     PQfinish(source);
-    return ok && (!s->o.copy_schema || reset_identities(p, err));
+    return ok && (!s->o.copy_schema || identities_reset(&p->run, p->target, err));
 }
 
 static bool

@@ -86,6 +86,9 @@ make_one(struct post *p, struct post_item *it, struct create *c, struct reporter
         (!it->facts.on_partitioned || PQserverVersion(c->target) >= PARTITIONED_FK)) {
         sql = entry_not_valid(it->entry->sql);
     }
+    if (strcmp(it->entry->type, "SUBSCRIPTION") == 0) {
+        sql = entry_without_slot(it->entry->sql);
+    }
     bool ok = create_entry(c, it->entry, it->key, sql, &tolerated, err);
     x_free(sql);
     if (!ok && fk && strcmp(err->sqlstate, FK_VIOLATION) == 0) {

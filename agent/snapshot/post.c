@@ -51,7 +51,9 @@ own_stage(const struct toc_entry *e, const struct post_facts *f, bool defer_firi
     if (type_is(e, "TRIGGER") || type_is(e, "RULE")) {
         return defer_firing || f->fires_always ? POST_FINISH : POST_LATE;
     }
-    if (type_is(e, "EVENT TRIGGER")) {
+    /* A publication makes the server refuse updates of tables without an identity: ours, too. */
+    if (type_is(e, "EVENT TRIGGER") || strncmp(e->type, "PUBLICATION", 11) == 0 ||
+        type_is(e, "SUBSCRIPTION")) {
         return POST_FINISH;
     }
     return type_is(e, "ROW SECURITY") && f->forces_rls ? POST_FINISH : POST_LATE;

@@ -124,22 +124,6 @@ leave_out_views(PGconn *keeper, struct leave_out *l, struct err *err)
     return true;
 }
 
-static bool
-log_publications(PGconn *keeper, struct err *err)
-{
-    PGresult *res = NULL;
-    if (!pg_query(keeper, "source: list publications",
-            "SELECT pubname FROM pg_catalog.pg_publication WHERE pubname !~ '^tidegate_'", 0, NULL,
-            &res, err)) {
-        return false;
-    }
-    for (int i = 0; i < PQntuples(res); i++) {
-        log_info(STAGE, "not carried: publication '%s'", pg_str(res, i, 0));
-    }
-    PQclear(res);
-    return true;
-}
-
 /* --- dump ----------------------------------------------------------------------------------- */
 
 static bool
@@ -166,18 +150,22 @@ run_dump(const struct snapshot_options *o, int source_version, const char *snaps
     }
     char *partial = path_in(o, "dump.partial"), *final = path_in(o, "dump");
     char *snapshot_arg = x_printf("--snapshot=%s", snapshot);
-    const char *fixed[] = {"-w", "--format=custom", "--schema-only", "--no-publications",
-        "--no-subscriptions", "--encoding=UTF8", "--exclude-schema=tidegate", snapshot_arg, "-f",
-        partial};
+    const char *fixed[] = {"-w", "--format=custom", "--schema-only", "--encoding=UTF8",
+        "--exclude-schema=tidegate", "--exclude-schema=tidegate_ddl", snapshot_arg, "-f", partial,
+        /* A subscription holds a password: unless it is wanted, it does not get into the file. */
+        o->subscriptions ? "--encoding=UTF8" : "--no-subscriptions"};
     size_t n = sizeof(fixed) / sizeof(fixed[0]);
-    const char **args = x_zalloc((n + l->len + 1) * sizeof(*args));
+    char *table_arg = o->only_table ? x_printf("--table=%s", o->only_table) : NULL;
+    const char **args = x_zalloc((n + l->len + 2) * sizeof(*args));
     memcpy(args, fixed, sizeof(fixed));
     for (size_t i = 0; i < l->len; i++) {
         args[n + i] = l->args[i];
     }
+    args[n + l->len] = table_arg;
     bool ok = pgtools_run(pg_dump, o->source_dsn, args, o->stop, err) &&
               sync_and_rename(o, partial, final, err);
     x_free(args);
+    x_free(table_arg);
     x_free(snapshot_arg);
     x_free(partial);
     x_free(final);
@@ -202,8 +190,8 @@ schema_dump(const struct snapshot_options *o, PGconn *keeper, const char *snapsh
     }
     struct leave_out l = {.len = 0};
     buf_init(&l.oids, 16 << 20);
-    bool ok = log_publications(keeper, err);
-    if (ok && !table_filter_is_all(&o->filter)) {
+    bool ok = true;
+    if (!table_filter_is_all(&o->filter)) {
         ok = leave_out_tables(o, keeper, &l, err) &&
              (l.len == 0 || leave_out_views(keeper, &l, err));
     }
@@ -234,6 +222,49 @@ read_file(const char *path, char **out, struct err *err)
         fs->close(fs, fd);
     }
     return rc >= 0 ? true : err_sys(err, ERR_FATAL, -rc, "cannot read '%s'", path);
+}
+
+/* Publications and event triggers of migrations, this one's and others'. */
+static bool
+is_ours(const struct snapshot_options *o, const struct toc_entry *e)
+{
+    if (strcmp(e->type, "PUBLICATION") == 0 && o->publication &&
+        strcmp(e->name, o->publication) == 0) {
+        return true;
+    }
+    return (strcmp(e->type, "PUBLICATION") == 0 && strncmp(e->name, "tidegate_", 9) == 0) ||
+           (strcmp(e->type, "EVENT TRIGGER") == 0 && strncmp(e->name, "tidegate_ddl_", 13) == 0);
+}
+
+static bool
+depends_on(const struct toc_entry *e, uint32_t id)
+{
+    for (size_t i = 0; i < e->deps_len; i++) {
+        if (e->deps[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* With what belongs to them: their tables, comments. */
+static void
+leave_out_ours(const struct snapshot_options *o, struct toc *t)
+{
+    for (size_t i = 0; i < t->len; i++) {
+        if (!is_ours(o, &t->items[i])) {
+            continue;
+        }
+        uint32_t id = t->items[i].id;
+        size_t kept = 0;
+        for (size_t k = 0; k < t->len; k++) {
+            if (t->items[k].id != id && !depends_on(&t->items[k], id)) {
+                t->items[kept++] = t->items[k];
+            }
+        }
+        t->len = kept;
+        i = SIZE_MAX; /* from the start again */
+    }
 }
 
 static bool
@@ -281,6 +312,7 @@ schema_load(
     }
     out->loaded = load_section(o, pg_restore, "pre-data", &out->before, err) &&
                   load_section(o, pg_restore, "post-data", &out->behind, err);
+    leave_out_ours(o, &out->behind);
     x_free(pg_dump);
     x_free(pg_restore);
     if (!out->loaded) {

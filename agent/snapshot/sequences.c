@@ -21,9 +21,9 @@ struct value {
     bool called, known;
 };
 
-/* Columns: schema, name, ascending, min, max, schema and name of the table that owns it. */
+/* Columns: schema, name, increment, min, max, schema and name of the table that owns it. */
 static const char list_sql[] =
-    "SELECT n.nspname, c.relname, s.seqincrement > 0, s.seqmin, s.seqmax, o.nspname, o.relname"
+    "SELECT n.nspname, c.relname, s.seqincrement, s.seqmin, s.seqmax, o.nspname, o.relname"
     " FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid"
     " JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN LATERAL ("
     "  SELECT tn.nspname, t.relname FROM pg_depend d JOIN pg_class t ON t.oid = d.refobjid"
@@ -36,15 +36,18 @@ static const char list_sql[] =
     "  AND e.objid = c.oid AND e.deptype = 'e')"
     " ORDER BY n.nspname, c.relname";
 
-/* Adds without leaving [min, max]. */
-static int64_t
-move(int64_t v, int64_t margin, bool ascending, int64_t min, int64_t max)
+int64_t
+sequence_ahead(int64_t v, uint64_t steps, int64_t increment, int64_t min, int64_t max)
 {
-    int64_t out;
-    if (__builtin_add_overflow(v, ascending ? margin : -margin, &out)) {
-        return ascending ? max : min;
+    bool up = increment > 0;
+    if (increment == 0 || v < min || v > max) {
+        return v;
     }
-    return out < min ? min : out > max ? max : out;
+    uint64_t by = up ? (uint64_t)increment : 0 - (uint64_t)increment;
+    uint64_t room = up ? (uint64_t)max - (uint64_t)v : (uint64_t)v - (uint64_t)min;
+    uint64_t most = room / by;
+    uint64_t far = (steps < most ? steps : most) * by;
+    return (int64_t)(up ? (uint64_t)v + far : (uint64_t)v - far);
 }
 
 static bool
@@ -83,7 +86,7 @@ literal_or_null(struct buf *sql, const PGresult *list, int row, int column)
 /* Columns of the answer: schema, name, whether it was set, whether it is missed. One that belongs
  * to a table that the target does not have is not missed. */
 static void
-build_set(const PGresult *list, const struct value *values, int64_t margin, struct buf *sql)
+build_set(const PGresult *list, const struct value *values, uint64_t margin, struct buf *sql)
 {
     buf_str(sql, "SELECT v.ns, v.nm, CASE WHEN c.oid IS NOT NULL THEN"
                  " pg_catalog.setval(c.oid::pg_catalog.regclass, v.val, v.called) IS NOT NULL"
@@ -100,8 +103,8 @@ build_set(const PGresult *list, const struct value *values, int64_t margin, stru
         sql_literal(sql, pg_str(list, i, 0));
         buf_str(sql, ", ");
         sql_literal(sql, pg_str(list, i, 1));
-        int64_t val = move(
-            values[i].last, margin, pg_bool(list, i, 2), pg_i64(list, i, 3), pg_i64(list, i, 4));
+        int64_t val = sequence_ahead(
+            values[i].last, margin, pg_i64(list, i, 2), pg_i64(list, i, 3), pg_i64(list, i, 4));
         buf_printf(sql, ", %lld, %s, ", (long long)val, values[i].called ? "true" : "false");
         literal_or_null(sql, list, i, 5);
         buf_str(sql, ", ");
@@ -139,7 +142,7 @@ judge(const PGresult *res, uint32_t *count, struct err *err)
 }
 
 static bool
-set_all(PGconn *target, const PGresult *list, const struct value *values, int64_t margin,
+set_all(PGconn *target, const PGresult *list, const struct value *values, uint64_t margin,
     uint32_t *count, struct err *err)
 {
     struct buf sql;
@@ -155,7 +158,7 @@ set_all(PGconn *target, const PGresult *list, const struct value *values, int64_
 }
 
 bool
-sequences_carry(PGconn *source, PGconn *target, int64_t margin, uint32_t *count, struct err *err)
+sequences_carry(PGconn *source, PGconn *target, uint64_t margin, uint32_t *count, struct err *err)
 {
     PGresult *list = NULL;
     *count = 0;

@@ -101,14 +101,11 @@ session_target(const struct snapshot_options *o, const char *role, const char *e
     return true;
 }
 
-bool
-session_end_leftovers(const struct snapshot_options *o, PGconn *target, struct err *err)
+/* Ends those of the application names $1, $2, $3 and waits until they are gone. */
+static bool
+end_sessions(
+    const struct snapshot_options *o, PGconn *target, const char *const *params, struct err *err)
 {
-    char copy[64], indexes[64], snapshot[64];
-    session_name(o, SESSION_COPY, copy);
-    session_name(o, SESSION_INDEXES, indexes);
-    session_name(o, SESSION_SNAPSHOT, snapshot);
-    const char *params[] = {copy, indexes, snapshot};
     for (int64_t waited = 0;; waited += LEFTOVER_TICK_US) {
         PGresult *res = NULL;
         if (!pg_query(target, "target: end sessions of an earlier run",
@@ -130,4 +127,25 @@ session_end_leftovers(const struct snapshot_options *o, PGconn *target, struct e
             return err_set(err, ERR_CANCELLED, "the copy was stopped");
         }
     }
+}
+
+bool
+session_end_leftovers(const struct snapshot_options *o, PGconn *target, struct err *err)
+{
+    char copy[64], indexes[64], snapshot[64];
+    session_name(o, SESSION_COPY, copy);
+    session_name(o, SESSION_INDEXES, indexes);
+    session_name(o, SESSION_SNAPSHOT, snapshot);
+    const char *params[] = {copy, indexes, snapshot};
+    return end_sessions(o, target, params, err);
+}
+
+bool
+session_end_role(
+    const struct snapshot_options *o, const char *role, PGconn *target, struct err *err)
+{
+    char name[64];
+    session_name(o, role, name);
+    const char *params[] = {name, name, name};
+    return end_sessions(o, target, params, err);
 }

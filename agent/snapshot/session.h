@@ -34,4 +34,8 @@ bool session_target(const struct snapshot_options *o, const char *role, const ch
 bool session_end_leftovers(
     const struct snapshot_options *o, PGconn *target, struct err *err) must_use;
 
+/* The same for one role. */
+bool session_end_role(
+    const struct snapshot_options *o, const char *role, PGconn *target, struct err *err) must_use;
+
 #endif

@@ -10,6 +10,9 @@
 #include "agent/base/arena.h"
 #include "agent/base/log.h"
 #include "agent/pg/catalog.h"
+#include "agent/snapshot/database.h"
+#include "agent/snapshot/large_object_sync.h"
+#include "agent/snapshot/large_objects.h"
 #include "agent/snapshot/matviews.h"
 #include "agent/snapshot/pass.h"
 #include "agent/snapshot/pending.h"
@@ -80,6 +83,7 @@ snapshot_needs_copy(struct snapshot *s, bool *needs, struct err *err)
               ledger_read(target, s->o.name, &ledger, err) &&
               pass_read_rows(s, &ledger, &rows, &n, err);
     *needs = false;
+    ok = ok && (!s->o.copy_schema || newcomers_possible(&s->o, needs, err));
     for (size_t i = 0; ok && i < n; i++) {
         *needs = *needs || pass_is_unfinished(&rows[i]);
     }
@@ -160,6 +164,52 @@ snapshot_validate(struct snapshot *s, const struct stop *stop,
     return ok;
 }
 
+_Static_assert(sizeof(((struct snapshot_objects *)0)->mark) == LARGE_OBJECT_MARK_SIZE, "one size");
+
+static bool
+any_objects(PGconn *source, PGconn *target, bool *any, struct err *err)
+{
+    bool there = false;
+    *any = false;
+    if (!large_objects_exist(source, any, err) || !large_objects_exist(target, &there, err)) {
+        return false;
+    }
+    *any = *any || there;
+    return true;
+}
+
+bool
+snapshot_large_objects(struct snapshot *s, struct snapshot_objects *o,
+    struct large_object_counts *out, struct err *err)
+{
+    PGconn *source = NULL, *target = NULL;
+    char mark[LARGE_OBJECT_MARK_SIZE] = "";
+    bool any = false;
+    *out = (struct large_object_counts){0};
+    bool ok = session_source(&s->o, SESSION_SNAPSHOT, &source, err) &&
+              session_target(&s->o, SESSION_SNAPSHOT, NULL, &target, NULL, err) &&
+              any_objects(source, target, &any, err);
+    if (ok && any) {
+        const struct copier c = {
+            .source = source, .target = target, .migration = s->o.name, .stop = s->o.stop};
+        const struct large_object_sync sync = {.c = &c,
+            .owner = s->o.owner,
+            .grants = s->o.grants,
+            .since = o->mark,
+            .in_use = o->in_use,
+            .go_on = o->go_on,
+            .arg = o->arg};
+        ok = large_object_mark(source, mark, err) && ledger_ensure(target, err) &&
+             large_objects_sync(&sync, out, err);
+    }
+    if (ok) {
+        memcpy(o->mark, mark, sizeof(mark));
+    }
+    PQfinish(source);
+    PQfinish(target);
+    return ok;
+}
+
 bool
 snapshot_finish(struct snapshot *s, struct err *err)
 {
@@ -167,8 +217,10 @@ snapshot_finish(struct snapshot *s, struct err *err)
     uint32_t count;
     struct reporter r = {.line = log_line};
     bool ok = step_open(&t, s, s->o.stop, err) &&
-              sequences_carry(t.source, t.target, 0, &count, err) &&
-              make_pending(&t, POST_FINISH, &r, err);
+              sequences_carry(t.source, t.target, s->o.sequence_margin, &count, err) &&
+              make_pending(&t, POST_FINISH, &r, err) &&
+              (!s->o.copy_schema || !s->o.database ||
+                  database_hand_over(t.source, t.target, s->o.name, s->o.owner, s->o.grants, err));
     step_close(&t);
     return ok;
 }

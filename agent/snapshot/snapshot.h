@@ -29,14 +29,20 @@ struct snapshot_options {
     const char *dir; /* for the schema dump and scratch files */
     struct table_filter filter;
     struct store *store;
-    int jobs;             /* tables or parts copied at a time */
-    int index_jobs;       /* indexes and constraints built at a time */
-    uint64_t split_above; /* heaps larger than this are copied in several parts, bytes */
-    bool copy_schema;     /* false: the target's tables are there already */
-    bool owner, grants;   /* carry ownership, privileges */
+    int jobs;                /* tables or parts copied at a time */
+    int index_jobs;          /* indexes and constraints built at a time */
+    uint64_t split_above;    /* heaps larger than this are copied in several parts, bytes */
+    const char *only_table;  /* as SQL: the schema is that of this table; NULL: everything */
+    bool copy_schema;        /* false: the target's tables are there already */
+    bool owner, grants;      /* carry ownership, privileges */
+    bool database;           /* carry what belongs to the database itself */
+    bool roles, passwords;   /* make missing roles; with their passwords */
+    bool subscriptions;      /* make them, disabled */
+    const char *publication; /* ours, which is not carried; NULL: those of our names alone */
     /* The apply session cannot set session_replication_role: foreign keys, triggers and rules that
      * would fire on replicated rows wait for snapshot_finish. */
     bool defer_firing;
+    uint32_t sequence_margin; /* steps that sequences leave out at the cutover */
     int64_t timeout_us;
     const struct stop *stop;
     const struct clock *clock;
@@ -73,6 +79,20 @@ void snapshot_pause(struct snapshot *s, bool pause); /* any thread; workers hold
 bool snapshot_validate(struct snapshot *s, const struct stop *stop,
     void (*report)(const char *line, void *arg), void *arg, uint32_t *failed,
     struct err *err) must_use;
+
+/* Makes the target's large objects those of the source: at the cutover, once before the fence and
+ * once behind it. `mark` is "" for the first call, which fills it; the second one compares what was
+ * written since, in_use false. Sessions of its own: may run beside everything else here. */
+struct large_object_counts;
+struct snapshot_objects {
+    char mark[24];
+    bool in_use; /* the source's objects may change meanwhile */
+    /* Called often; false, with the error, ends the work. */
+    bool (*go_on)(const struct large_object_counts *so_far, void *arg, struct err *err);
+    void *arg;
+};
+bool snapshot_large_objects(struct snapshot *s, struct snapshot_objects *o,
+    struct large_object_counts *out, struct err *err) must_use;
 
 /* At cutover, when the target has everything: sequences, and what defer_firing held back. */
 bool snapshot_finish(struct snapshot *s, struct err *err) must_use;

@@ -116,12 +116,14 @@ table_copy_describe(struct table_copy *t, const struct copier *c, struct err *er
     char *there = NULL;
     const char *params[] = {quoted};
     bool ok = pg_query_value(c->target, "target: look for the table",
-        "SELECT pg_catalog.to_regclass($1)", 1, params, &there, err);
+        "SELECT (SELECT relkind FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1))",
+        1, params, &there, err);
     if (ok && !there) {
         err_set(err, ERR_DATA, "the table is not on the target");
         err_hint(err, "was it dropped there? drop what tidegate made and start anew, or create it");
         ok = false;
     }
+    t->partitioned = ok && there[0] == 'p';
     ok = ok && pg_columns_read(c->source, schema, name, &source, err) &&
          pg_columns_read(c->target, schema, name, &target, err) &&
          match_columns(t, &source, &target, err) && check_triggers(quoted, c, err);
@@ -143,16 +145,24 @@ table_copy_done(struct table_copy *t)
 
 /* --- emptying ------------------------------------------------------------------------------- */
 
+/* Rows of a partitioned table are those of what hangs below. */
+static const char *
+only(const struct table_copy *t)
+{
+    return t->partitioned ? "" : "ONLY ";
+}
+
 static bool
-has_rows(const struct copier *c, const char *quoted, bool *rows, bool *extension, struct err *err)
+has_rows(const struct table_copy *t, const struct copier *c, const char *quoted, bool *rows,
+    bool *extension, struct err *err)
 {
     struct buf sql;
     buf_init(&sql, SQL_MAX);
     buf_printf(&sql,
-        "SELECT EXISTS (SELECT 1 FROM ONLY %s), EXISTS ("
+        "SELECT EXISTS (SELECT 1 FROM %s%s), EXISTS ("
         "SELECT 1 FROM pg_catalog.pg_depend WHERE deptype = 'e' AND objsubid = 0"
         " AND classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objid = ",
-        quoted);
+        only(t), quoted);
     sql_literal(&sql, quoted);
     buf_str(&sql, "::pg_catalog.regclass)");
     PGresult *res = NULL;
@@ -185,21 +195,24 @@ make_empty(const struct table_copy *t, const struct copier *c, const char *quote
     bool rows = false, extension = false;
     *fresh = false;
     /* Waits for writers, so that rows which are about to be committed are seen below. */
-    if (!run_on(c, "target: lock the table", "LOCK TABLE ONLY ", quoted,
-            " IN SHARE ROW EXCLUSIVE MODE", err) ||
-        !has_rows(c, quoted, &rows, &extension, err)) {
+    if (!run_on(c, "target: lock the table", t->partitioned ? "LOCK TABLE " : "LOCK TABLE ONLY ",
+            quoted, " IN SHARE ROW EXCLUSIVE MODE", err) ||
+        !has_rows(t, c, quoted, &rows, &extension, err)) {
         return false;
     }
     if (rows && !t->ours && !extension) {
         err_set(err, ERR_CONFIG, "the target's table has rows that tidegate did not put there");
         return err_hint(err, "empty the table on the target, or exclude it");
     }
-    if (!rows && !want_fresh) {
+    if (!rows && (!want_fresh || t->partitioned)) {
         return true;
     }
-    if (run_on(c, "target: truncate", "SAVEPOINT tidegate_truncate; TRUNCATE ONLY ", quoted,
-            "; RELEASE SAVEPOINT tidegate_truncate", err)) {
-        *fresh = true;
+    char *truncate = x_printf("SAVEPOINT tidegate_truncate; TRUNCATE %s", only(t));
+    bool emptied = run_on(
+        c, "target: truncate", truncate, quoted, "; RELEASE SAVEPOINT tidegate_truncate", err);
+    x_free(truncate);
+    if (emptied) {
+        *fresh = !t->partitioned; /* there is no COPY FREEZE into partitions */
         return true;
     }
     /* A foreign key of another table, or the right to truncate missing: slower, but as good. */
@@ -211,7 +224,8 @@ make_empty(const struct table_copy *t, const struct copier *c, const char *quote
             "ROLLBACK TO SAVEPOINT tidegate_truncate", err)) {
         return false;
     }
-    return !rows || run_on(c, "target: delete old rows", "DELETE FROM ONLY ", quoted, "", err);
+    return !rows || run_on(c, "target: delete old rows",
+                        t->partitioned ? "DELETE FROM " : "DELETE FROM ONLY ", quoted, "", err);
 }
 
 /* --- copying -------------------------------------------------------------------------------- */

@@ -33,6 +33,7 @@ struct table_copy {
     bool described;
     char *columns; /* "a", "b"; empty when the copy carries none */
     bool binary;
+    bool partitioned; /* on the target, where the source has one table */
 };
 
 /* Compares the columns of both sides and looks for what would change the rows on their way in. */

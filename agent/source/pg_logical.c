@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Source "postgresql": a logical replication slot with pgoutput. pg_feed.c makes records of its
- * messages; this file has the connection, the positions and what is confirmed.
+ * Source "postgresql": a logical replication slot with pgoutput, wal2json or test_decoding.
+ * pg_feed.c makes records of the messages of the first, plugin_feed.c of the others; this file has
+ * the connection, the positions and what is confirmed.
  *
  * Positions: a transaction's is the end of its commit record. Between transactions a keepalive
  * tells that nothing else was committed below the LSN it carries; such an LSN becomes a MARK, at
@@ -10,6 +11,9 @@
  * above it, and the slot keeps the WAL from the begin of the oldest open one on (restart_lsn) and
  * sends them from there after a reconnect, whatever was confirmed.
  *
+ * wal2json leaves out changes of a table without replica identity and says so by a warning alone:
+ * for a table that is carried that ends the feed, before anything behind it is confirmed.
+ *
  * Liveness: TCP notices a dead peer by itself; a peer that is alive but stuck is asked for a
  * keepalive after a third of the time-out and given up after the whole of it.
  */
@@ -17,9 +21,11 @@
 #include "agent/base/clock.h"
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
+#include "agent/pg/references.h"
 #include "agent/pg/repl.h"
 #include "agent/pg/slot.h"
 #include "agent/source/pg_feed.h"
+#include "agent/source/plugin_feed.h"
 #include "agent/source/source.h"
 
 #define MARK_INTERVAL_US     1000000
@@ -31,9 +37,14 @@ struct pg_logical {
     struct source_params params;
     struct pg_stream stream;
     struct pg_feed feed;
-    bool two_phase;        /* this session has it */
-    uint64_t received;     /* end of the last message or keepalive */
-    uint64_t pending_mark; /* LSN of a keepalive not handed out yet; 0 none */
+    bool has_plugin; /* another one than pgoutput: then `plugin` is the feed, but for feed.last */
+    struct plugin_feed plugin;
+    struct feed_tables *tables; /* of this session */
+    char warning[256];          /* of the plugin, about a row that it left out; "" none */
+    bool two_phase;             /* this session has it */
+    bool text;                  /* this session has values as text */
+    uint64_t received;          /* end of the last message or keepalive */
+    uint64_t pending_mark;      /* LSN of a keepalive not handed out yet; 0 none */
     uint64_t confirmed;
     int64_t marked_us, feedback_us, heard_us; /* monotonic */
     int64_t pinged_us;                        /* 0: no answer is outstanding */
@@ -54,6 +65,33 @@ now_mono(void)
 }
 
 static bool
+in_transaction(const struct pg_logical *s)
+{
+    return s->has_plugin ? s->plugin.in_transaction : s->feed.in_transaction;
+}
+
+static bool
+find_table(void *arg, struct slice schema, struct slice name, uint64_t position,
+    struct feed_table **out, struct err *err)
+{
+    const struct pg_logical *s = arg;
+    return feed_tables_find(s->tables, schema, name, position, out, err);
+}
+
+/* "no tuple identifier for UPDATE in table "public"."t"": whether the table is ours is seen later.
+ */
+static void
+take_notice(void *arg, const PGresult *res)
+{
+    struct pg_logical *s = arg;
+    const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+    if (text && strstr(text, "no tuple identifier") && s->tables &&
+        feed_tables_mentioned(s->tables, text)) {
+        snprintf(s->warning, sizeof(s->warning), "%s", text);
+    }
+}
+
+static bool
 pg_logical_open(const struct source_params *p, struct source **out, struct err *err)
 {
     (void)err;
@@ -62,6 +100,11 @@ pg_logical_open(const struct source_params *p, struct source **out, struct err *
     s->params = *p;
     if (s->params.timeout_us <= 0) {
         s->params.timeout_us = DEFAULT_TIMEOUT_US;
+    }
+    const struct plugin_feed_ops *plugin = plugin_feed_find(p->plugin);
+    s->has_plugin = plugin != NULL;
+    if (s->has_plugin) {
+        plugin_feed_init(&s->plugin, plugin, find_table, s);
     }
     *out = &s->base;
     return true;
@@ -104,7 +147,7 @@ slot_serves(
 }
 
 static bool
-check_slot(const struct pg_logical *s, uint64_t position, struct err *err)
+check_slot(struct pg_logical *s, uint64_t position, struct err *err)
 {
     struct pg_options o = {
         .application_name = "tidegate capture", .timeout_us = s->params.timeout_us};
@@ -113,10 +156,29 @@ check_slot(const struct pg_logical *s, uint64_t position, struct err *err)
         return false;
     }
     struct pg_slot slot;
-    bool ok =
-        pg_slot_read(conn, s->params.slot, &slot, err) && slot_serves(s, &slot, position, err);
+    bool ok = pg_slot_read(conn, s->params.slot, &slot, err) &&
+              slot_serves(s, &slot, position, err) &&
+              pg_references_published(conn, s->params.publication, &s->text, err);
     PQfinish(conn);
     return ok;
+}
+
+/* The connection stays for the questions about tables that come up. */
+static bool
+open_tables(struct pg_logical *s, struct err *err)
+{
+    struct pg_options o = {
+        .application_name = "tidegate capture tables", .timeout_us = s->params.timeout_us};
+    PGconn *conn = NULL;
+    if (!s->has_plugin) {
+        return true;
+    }
+    feed_tables_close(s->tables);
+    s->tables = NULL;
+    plugin_feed_restart(&s->plugin);
+    s->warning[0] = '\0';
+    return pg_connect(s->params.dsn, &o, &conn, err) &&
+           feed_tables_open(conn, s->params.store, &s->params.tables, &s->tables, err);
 }
 
 static bool
@@ -130,11 +192,12 @@ static bool
 pg_logical_start(struct source *base, uint64_t position, struct err *err)
 {
     struct pg_logical *s = self(base);
-    if (!check_slot(s, position, err)) {
+    if (!check_slot(s, position, err) || !open_tables(s, err)) {
         return false;
     }
     struct pg_options o = {.application_name = "tidegate capture",
         .replication = true,
+        .bytes = true,
         .timeout_us = s->params.timeout_us};
     PGconn *conn = NULL;
     if (!pg_connect(s->params.dsn, &o, &conn, err)) {
@@ -150,10 +213,15 @@ pg_logical_start(struct source *base, uint64_t position, struct err *err)
     s->marked_us = s->feedback_us = s->heard_us = now_mono();
     struct pg_stream_options so = {.slot = s->params.slot,
         .publication = s->params.publication,
+        .plugin = s->has_plugin ? s->plugin.ops->name : NULL,
         .position = position,
+        .text = s->text,
         .streaming = s->params.streaming,
-        .two_phase = may_take_prepared(s, position)};
+        .two_phase = !s->has_plugin && may_take_prepared(s, position)};
     s->two_phase = so.two_phase;
+    if (s->has_plugin) {
+        PQsetNoticeReceiver(conn, take_notice, s);
+    }
     if (!pg_stream_start(&s->stream, conn, &so, err)) {
         /* Another walsender, most likely our own of before a cut, still holds the slot. */
         if (err->class == ERR_RETRY) {
@@ -197,7 +265,7 @@ check_alive(struct pg_logical *s, struct err *err)
 static bool
 take_keepalive(struct pg_logical *s, const struct pg_frame *f, struct err *err)
 {
-    if (!s->feed.in_transaction && f->wal_end > s->feed.last) {
+    if (!in_transaction(s) && f->wal_end > s->feed.last) {
         s->pending_mark = f->wal_end;
         if (f->wal_end > s->received) {
             s->received = f->wal_end;
@@ -210,7 +278,7 @@ static bool
 mark_due(struct pg_logical *s, struct record *out)
 {
     int64_t now = now_mono();
-    if (!s->pending_mark || s->feed.in_transaction || now - s->marked_us < MARK_INTERVAL_US) {
+    if (!s->pending_mark || in_transaction(s) || now - s->marked_us < MARK_INTERVAL_US) {
         return false;
     }
     *out = (struct record){.kind = RECORD_MARK,
@@ -236,6 +304,43 @@ note_position(struct pg_logical *s, const struct record *rec)
 }
 
 static bool
+next_record(struct pg_logical *s, struct record *out)
+{
+    bool got = s->has_plugin ? plugin_feed_next(&s->plugin, out) : pg_feed_pending(&s->feed, out);
+    if (got) {
+        note_position(s, out);
+    }
+    return got;
+}
+
+static bool
+check_warning(const struct pg_logical *s, struct err *err)
+{
+    if (!s->warning[0]) {
+        return true;
+    }
+    err_set(err, ERR_FATAL, "replication stream: the source left out a change: %s", s->warning);
+    return err_hint(err,
+        "give the table a primary key or ALTER TABLE ... REPLICA IDENTITY FULL; its target lacks "
+        "the change, so begin the migration anew");
+}
+
+/* A transaction of which nothing is kept is as good as a keepalive. */
+static bool
+take_plugin_data(struct pg_logical *s, struct pg_message *m, struct err *err)
+{
+    if (!check_warning(s, err) || !plugin_feed_take(&s->plugin, m, err)) {
+        return false;
+    }
+    if (s->plugin.skipped > s->feed.last) {
+        s->pending_mark = s->plugin.skipped;
+        s->received = s->plugin.skipped > s->received ? s->plugin.skipped : s->received;
+    }
+    s->plugin.skipped = 0;
+    return true;
+}
+
+static bool
 take_data(
     struct pg_logical *s, const struct pg_frame *f, struct record *out, bool *keep, struct err *err)
 {
@@ -243,6 +348,11 @@ take_data(
         .len = f->payload.len,
         .wal_start = f->wal_start,
         .received_us = clock_wall_us(&clock_system)};
+    if (s->has_plugin) {
+        bool ok = take_plugin_data(s, &m, err);
+        *keep = ok && next_record(s, out);
+        return ok;
+    }
     if (!pg_feed_take(&s->feed, &m, out, keep, err)) {
         return false;
     }
@@ -256,12 +366,12 @@ static bool
 pg_logical_read(struct source *base, int timeout_ms, struct record *out, bool *got, struct err *err)
 {
     struct pg_logical *s = self(base);
-    *got = pg_feed_pending(&s->feed, out);
+    *got = next_record(s, out);
     if (*got) {
-        note_position(s, out);
         return true;
     }
-    if (!s->two_phase && !s->feed.in_transaction && may_take_prepared(s, s->feed.last)) {
+    if (!s->has_plugin && !s->two_phase && !s->feed.in_transaction &&
+        may_take_prepared(s, s->feed.last)) {
         return err_set(err, ERR_RECONNECT,
             "replication stream: begins anew to take prepared transactions from here on");
     }
@@ -273,7 +383,7 @@ pg_logical_read(struct source *base, int timeout_ms, struct record *out, bool *g
         }
         if (!have) {
             *got = mark_due(s, out);
-            return check_alive(s, err);
+            return check_warning(s, err) && check_alive(s, err);
         }
         s->heard_us = now_mono();
         s->pinged_us = 0;
@@ -281,6 +391,7 @@ pg_logical_read(struct source *base, int timeout_ms, struct record *out, bool *g
             if (!take_data(s, &frame, out, got, err)) {
                 return false;
             }
+            *got = *got || mark_due(s, out);
             if (*got) {
                 return true;
             }
@@ -324,13 +435,17 @@ pg_logical_free(struct source *base)
 {
     if (base) {
         pg_logical_stop(base);
+        feed_tables_close(self(base)->tables);
+        if (self(base)->has_plugin) {
+            plugin_feed_done(&self(base)->plugin);
+        }
         x_free(base);
     }
 }
 
 const struct source_ops source_pg_logical = {
     .name = "postgresql",
-    .summary = "PostgreSQL 14 or newer by logical replication (pgoutput)",
+    .summary = "PostgreSQL 14 or newer by logical replication",
     .open = pg_logical_open,
     .start = pg_logical_start,
     .read = pg_logical_read,

@@ -15,6 +15,9 @@
 
 #include "agent/base/err.h"
 #include "agent/change/record.h"
+#include "agent/change/table_filter.h"
+
+struct store;
 
 struct source {
     const struct source_ops *ops;
@@ -23,9 +26,13 @@ struct source {
 /* What every source needs to know; strings are borrowed for the source's life. */
 struct source_params {
     const char *dsn;
-    const char *slot;        /* PostgreSQL: replication slot */
-    const char *publication; /* PostgreSQL: publication */
-    bool streaming;          /* take large transactions while they are still open at the source */
+    const char *slot;           /* PostgreSQL: replication slot */
+    const char *publication;    /* PostgreSQL: publication, for pgoutput */
+    const char *plugin;         /* PostgreSQL: of the slot; NULL: pgoutput. Another one knows no
+                                   publication: it keeps what the next two say */
+    struct store *store;        /* ... with the migration's tables; borrowed */
+    struct table_filter tables; /* ... and roots whose partitions, also new ones, are carried */
+    bool streaming; /* take large transactions while they are still open at the source */
     /* Position from which on prepared transactions come when they are prepared; 0: not, or not yet.
      * May be raised from 0 at any time; the source then ends the session by itself where it can
      * begin (ERR_RECONNECT). What is appended up to the start of a session must be durable. NULL:

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 
 #include "agent/base/failpoint.h"
+#include "agent/spool/recycle.h"
 
 void
 creation_done(struct creation *c)
@@ -105,7 +106,8 @@ creation_make(struct creation *c, struct spool *s, const struct segment_header *
         !segment_path(s->path, h->number, false, final, err)) {
         return false;
     }
-    c->fd = s->fs->open(s->fs, tmp, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    int fresh = recycle_take(s, h) ? 0 : O_TRUNC;
+    c->fd = s->fs->open(s->fs, tmp, O_RDWR | O_CREAT | fresh, 0600);
     if (c->fd < 0) {
         return segment_io(err, c->fd, "create spool segment", tmp);
     }

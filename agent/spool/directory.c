@@ -114,6 +114,12 @@ directory_segment(const struct directory_options *o, uint64_t number, bool newes
             seg->header.feed_id, o->feed_id);
         return err_hint(err, "use another directory for the spool, or the source it was made for");
     }
+    if (ok && o->feed_id != 0 && seg->header.content != o->content) {
+        (void)err_set(err, ERR_CONFIG,
+            "spool '%s' holds messages of another plugin (%" PRIu32 ") than this one (%" PRIu32 ")",
+            o->path, seg->header.content, o->content);
+        return err_hint(err, "set source.plugin to what the migration was begun with");
+    }
     return ok;
 }
 
@@ -132,7 +138,7 @@ directory_seam(const struct directory_options *o, const struct segment *before,
     }
     if (b->base != before->log_end) {
         why = "it does not begin where the segment before it ends";
-    } else if (b->feed_id != a->feed_id) {
+    } else if (b->feed_id != a->feed_id || b->content != a->content) {
         why = "it holds another feed than the segment before it";
     } else if (b->position < a->position || b->begin < a->begin) {
         why = "its header goes back behind that of the segment before it";

@@ -23,6 +23,7 @@ struct directory_options {
     const struct fs *fs;
     const char *path;
     uint64_t feed_id; /* 0: any */
+    uint32_t content; /* of that feed */
     bool live;        /* a writer may be at work: segments may vanish from the front */
     bool salvage;     /* on damage `out` holds what stands in front of it; when a footer is what is
                          wrong, its segment is the last one, as if it were the newest */

@@ -86,6 +86,7 @@ segment_header_encode(const struct segment_header *h, uint8_t out[SEGMENT_HEADER
     memcpy(out + 72, h->salt, SALT_SIZE);
     put32(out + 88, h->kind);
     put32(out + 92, h->flags);
+    put32(out + 96, h->content);
     memcpy(out + HEADER_MAC_END, h->mac, MAC_SIZE);
     put64(out + 120, format_sum(out, 120));
 }
@@ -124,7 +125,7 @@ segment_header_decode(
     if (*version != SEGMENT_VERSION) {
         return "unknown version";
     }
-    if (get32(in + 12) != SEGMENT_HEADER_SIZE || !all_zero(in + 96, 8)) {
+    if (get32(in + 12) != SEGMENT_HEADER_SIZE || !all_zero(in + 100, 4)) {
         return "reserved bytes of the segment's header are in use";
     }
     *out = (struct segment_header){
@@ -137,6 +138,7 @@ segment_header_decode(
         .key_id = get64(in + 64),
         .kind = get32(in + 88),
         .flags = get32(in + 92),
+        .content = get32(in + 96),
     };
     memcpy(out->salt, in + 72, SALT_SIZE);
     memcpy(out->mac, in + HEADER_MAC_END, MAC_SIZE);

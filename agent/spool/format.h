@@ -50,8 +50,9 @@ struct segment_header {
     int64_t created_us;
     uint64_t key_id; /* 0: not encrypted, salt and mac are zero */
     uint8_t salt[SALT_SIZE];
-    uint32_t kind;  /* enum file_kind */
-    uint32_t flags; /* enum file_flags */
+    uint32_t kind;    /* enum file_kind */
+    uint32_t flags;   /* enum file_flags */
+    uint32_t content; /* what the payloads of records are */
     uint8_t mac[MAC_SIZE];
 };
 #define HEADER_MAC_END 104u /* the mac covers the bytes in front of this one */

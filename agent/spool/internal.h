@@ -27,6 +27,7 @@ struct spool {
     const struct fs *fs;
     const struct clock *clock;
     char *path;
+    uint32_t content;
     uint64_t feed_id, segment_size, max_size, min_free;
     uint32_t block_size;
     int64_t keep_us;
@@ -62,7 +63,10 @@ struct spool {
     uint64_t synced;       /* log offset below which everything is durable */
     uint64_t space_credit; /* bytes that may be written before free space is asked for again */
     uint64_t release;      /* kept bytes that are in the way */
-    struct order order;    /* behind the last record taken */
+    uint64_t spare;        /* number of the segment that a file waits for (recycle.h); 0: none */
+    uint64_t spare_key;    /* key_id of what it holds */
+    _Atomic uint64_t recycled; /* files used again by this process */
+    struct order order;        /* behind the last record taken */
     struct block block;
     struct tally tally; /* of the records in `block` */
     struct schemas schemas;

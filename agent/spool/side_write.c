@@ -128,6 +128,7 @@ create_file(struct spool *s, struct side *side, struct err *err)
 {
     struct segment_header h = {
         .feed_id = s->feed_id,
+        .content = s->content,
         .number = s->sides.next_serial,
         .begin = side->xid,
         .created_us = clock_wall_us(s->clock),

@@ -15,6 +15,7 @@
 #include "agent/base/failpoint.h"
 #include "agent/spool/directory.h"
 #include "agent/spool/internal.h"
+#include "agent/spool/recycle.h"
 #include "agent/spool/replay.h"
 #include "agent/spool/retention.h"
 #include "agent/spool/rewrite.h"
@@ -232,6 +233,7 @@ load(struct spool *s, const struct spool_options *o, struct err *err)
         .fs = s->fs,
         .path = s->path,
         .feed_id = o->feed_id,
+        .content = o->content,
         .live = s->read_only,
         .salvage = s->salvage,
         .clean = !s->read_only,
@@ -245,6 +247,7 @@ load(struct spool *s, const struct spool_options *o, struct err *err)
     if (ok && dir.count > 0) {
         struct segment *newest = &dir.segments[dir.count - 1];
         s->feed_id = newest->header.feed_id;
+        s->content = newest->header.content;
         ok = recover_newest(&r, newest, err);
     }
     for (size_t i = 0; ok && i < dir.count; i++) {
@@ -266,6 +269,7 @@ new_spool(const struct spool_options *o)
     s->clock = o->clock ? o->clock : &clock_system;
     s->path = x_strdup(o->path);
     s->feed_id = o->feed_id;
+    s->content = o->content;
     s->segment_size = o->segment_size ? o->segment_size : SEGMENT_SIZE_DEFAULT;
     /* Only whole segments can be given back: a budget needs several. */
     if (o->max_size != 0 && s->segment_size > o->max_size / 4) {
@@ -284,6 +288,12 @@ new_spool(const struct spool_options *o)
     (void)pthread_mutex_init(s->lock, NULL);
     block_init(&s->block, s->block_size);
     return s;
+}
+
+uint32_t
+spool_content(const struct spool *s)
+{
+    return s->content;
 }
 
 bool
@@ -308,6 +318,15 @@ spool_open(const struct spool_options *o, struct spool **out, struct err *err)
     return true;
 }
 
+/* What a recycled file holds behind its last block says nothing; the next start need not look. */
+static void
+drop_old_content(struct spool *s)
+{
+    if (!s->read_only && !s->failed && s->count > 0 && !spool_newest(s)->sealed) {
+        (void)s->fs->truncate(s->fs, s->fd, s->end);
+    }
+}
+
 void
 spool_close(struct spool *s)
 {
@@ -315,6 +334,7 @@ spool_close(struct spool *s)
         return;
     }
     if (s->fd >= 0) {
+        drop_old_content(s);
         (void)s->fs->close(s->fs, s->fd);
     }
     if (s->lock_fd >= 0) {
@@ -369,7 +389,7 @@ retire_one(struct spool *s, uint64_t position, bool *done, struct err *err)
     *done = !retention_lets_go(s, position);
     bool ok = *done || segment_path(s->path, s->segments[0].header.number, false, path, err);
     if (ok && !*done) {
-        rc = s->fs->unlink(s->fs, path);
+        rc = recycle_segment(s, &s->segments[0], path);
         if (rc >= 0 || rc == -ENOENT) {
             rc = 0;
             s->bytes -= s->segments[0].size;
@@ -437,6 +457,7 @@ spool_stats(const struct spool *s, struct spool_stats *out)
         .records = atomic_load_explicit(&s->records, memory_order_relaxed),
         .durable = spool_durable(s),
         .appended = spool_appended(s),
+        .recycled_segments = atomic_load(&s->recycled),
     };
     pthread_mutex_lock(s->lock);
     out->bytes = s->bytes;

@@ -34,6 +34,7 @@ struct spool_options {
     const char *path; /* directory, created when missing; borrowed during spool_open */
     uint64_t feed_id; /* identifies the feed (PostgreSQL: system identifier); a spool of another
                          feed is refused with ERR_CONFIG. 0 when reading offline: not checked */
+    uint32_t content; /* what payloads are (FORMAT.md); of another kind: refused in the same way */
     uint64_t segment_size; /* bytes after which a segment is sealed; 0: 64 MiB */
     uint32_t block_size;   /* bytes after which a block is closed; 0: 256 KiB */
     uint64_t max_size;     /* of all segments, bytes; 0: no limit; append gives ERR_RETRY at it */
@@ -53,6 +54,8 @@ struct spool_options {
 bool spool_open(const struct spool_options *o, struct spool **out, struct err *err) must_use;
 void spool_close(struct spool *s); /* accepts NULL; all readers must be closed before */
 
+/* What its payloads are; of an empty one what spool_open was told. */
+uint32_t spool_content(const struct spool *s);
 /* Of a spool opened with `salvage`: what was found wrong behind the part that can be read, NULL:
  * nothing. */
 const struct err *spool_damage(const struct spool *s);
@@ -114,6 +117,7 @@ struct spool_stats {
     int64_t oldest_received_us; /* wall clock of the oldest record still kept; 0: empty */
     uint64_t packed_segments;   /* by this process */
     uint64_t saved_bytes;       /* that they are smaller than they were */
+    uint64_t recycled_segments; /* whose file was used again, by this process */
 };
 void spool_stats(const struct spool *s, struct spool_stats *out);
 /* What the budget is judged by (agent/spool/budget.h); asks the file system. Writer's thread. */

@@ -240,6 +240,7 @@ writer_first_segment(struct spool *s, uint64_t position, struct err *err)
 {
     struct segment_header h = {
         .feed_id = s->feed_id,
+        .content = s->content,
         .number = 1,
         .position = position,
         .begin = 1,
@@ -266,6 +267,7 @@ next_segment(struct spool *s, struct err *err)
 {
     struct segment_header h = {
         .feed_id = s->feed_id,
+        .content = s->content,
         .number = 1,
         .position = s->order.position,
         .begin = 1,

@@ -73,7 +73,7 @@ bool
 store_sink_forget(struct store *s, const char *name, struct err *err)
 {
     static const enum statement parts[] = {STMT_SINK_FORGET, STMT_SINK_FORGET_TABLES,
-        STMT_SINK_FORGET_VALUES, STMT_SINK_FORGET_LETTERS};
+        STMT_SINK_FORGET_VALUES, STMT_SINK_FORGET_LETTERS, STMT_SINK_FORGET_RESYNCS};
     pthread_mutex_lock(&s->mutex);
     bool ok = store_run_locked(s, STMT_BEGIN, "begin", err);
     for (size_t i = 0; ok && i < sizeof parts / sizeof *parts; i++) {

@@ -25,7 +25,7 @@
 #include "agent/base/parse.h"
 #include "agent/store/store.intern.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define BUSY_MS        10000
 #define LOCK_ATTEMPTS  40
 #define LOCK_PAUSE_US  50000
@@ -34,7 +34,7 @@
     "command and start the migration anew"
 
 static const char schema_sql[] = "CREATE TABLE schema_version (version INTEGER NOT NULL);"
-                                 "INSERT INTO schema_version VALUES (2);"
+                                 "INSERT INTO schema_version VALUES (3);"
                                  "CREATE TABLE named_value ("
                                  "  key TEXT NOT NULL PRIMARY KEY,"
                                  "  value TEXT NOT NULL) WITHOUT ROWID;"
@@ -64,6 +64,19 @@ static const char schema_sql[] = "CREATE TABLE schema_version (version INTEGER N
                                  "  sync INTEGER NOT NULL,"
                                  "  bytes INTEGER NOT NULL,"
                                  "  rows INTEGER NOT NULL,"
+                                 "  PRIMARY KEY (sink, oid)) WITHOUT ROWID;"
+                                 "CREATE TABLE resync ("
+                                 "  sink TEXT NOT NULL,"
+                                 "  oid INTEGER NOT NULL,"
+                                 "  state TEXT NOT NULL CHECK"
+                                 "    (state IN ('stopped', 'asked', 'copying', 'copied')),"
+                                 "  wish INTEGER NOT NULL DEFAULT 1,"
+                                 "  position INTEGER NOT NULL," /* 64 bits, read as unsigned */
+                                 "  sync INTEGER NOT NULL DEFAULT 0,"
+                                 "  joins INTEGER NOT NULL,"
+                                 "  may_create INTEGER NOT NULL,"
+                                 "  since_us INTEGER NOT NULL,"
+                                 "  reason BLOB NOT NULL,"
                                  "  PRIMARY KEY (sink, oid)) WITHOUT ROWID;";
 
 /* Made when it is missing: directories of earlier programs do not have it. */
@@ -106,11 +119,38 @@ static const char *const statement_sql[STMT_COUNT] = {
                       " type = excluded.type, origin = excluded.origin,"
                       " copies = excluded.copies, start = excluded.start, copied = excluded.copied",
     [STMT_SINKS] = "SELECT name, type, origin, copies, start, copied FROM sink ORDER BY number",
+    [STMT_TABLE_ADD] = "INSERT INTO source_table"
+                       " (oid, schema, name, state, sync, bytes, rows, identity_changed)"
+                       " VALUES (?1, ?2, ?3, 'pending', 0, ?4, 0, ?5)"
+                       " ON CONFLICT (oid) DO NOTHING",
+    [STMT_RESYNC_PUT] =
+        "INSERT INTO resync (sink, oid, state, position, joins, may_create, since_us, reason)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (sink, oid) DO UPDATE SET"
+        " state = excluded.state, wish = wish + 1, sync = 0,"
+        " position = iif(excluded.position = 0, position, excluded.position),"
+        " joins = max(joins, excluded.joins), may_create = max(may_create, excluded.may_create),"
+        " since_us = excluded.since_us, reason = excluded.reason",
+    [STMT_RESYNC_OTHERS] =
+        "INSERT INTO resync (sink, oid, state, position, joins, may_create, since_us, reason)"
+        " SELECT name, ?2, 'stopped', 0, 1, 0, ?3, ?4 FROM sink"
+        " WHERE type = 'postgresql' AND name <> ?1 ON CONFLICT (sink, oid) DO NOTHING",
+    [STMT_RESYNC_MOVE] = "UPDATE resync SET state = ?4, sync = ?5"
+                         " WHERE sink = ?1 AND oid = ?2 AND wish = ?3",
+    [STMT_RESYNC_END] = "DELETE FROM resync WHERE sink = ?1 AND oid = ?2 AND wish = ?3",
+    [STMT_RESYNC_READY] =
+        "INSERT OR REPLACE INTO sink_copy (sink, oid, state, sync, bytes, rows)"
+        " SELECT ?1, oid, 'ready', ?3, bytes, ?4 FROM source_table WHERE oid = ?2",
+    [STMT_RESYNCS] = "SELECT r.sink, r.oid, t.schema, t.name, r.state, r.wish, r.position, r.sync,"
+                     " r.joins, r.may_create, r.since_us, r.reason"
+                     " FROM resync r JOIN source_table t ON t.oid = r.oid"
+                     " WHERE ?1 IS NULL OR r.sink = ?1 ORDER BY r.sink, t.schema, t.name, r.oid",
+    [STMT_SINK_FORGET_RESYNCS] = "DELETE FROM resync WHERE sink = ?1",
     [STMT_SINK_FORGET] = "DELETE FROM sink WHERE name = ?1",
     [STMT_SINK_FORGET_TABLES] = "DELETE FROM sink_copy WHERE sink = ?1",
     [STMT_SINK_FORGET_VALUES] =
         "DELETE FROM named_value WHERE key IN ('" STORE_CURSOR "' || ?1, '" STORE_DEFER_FIRING
-        "' || ?1, '" STORE_AFTER_CUTOVER "' || ?1, '" STORE_DOUBTS "' || ?1)",
+        "' || ?1, '" STORE_AFTER_CUTOVER "' || ?1, '" STORE_DOUBTS "' || ?1, '" STORE_DDL_WAITING
+        "' || ?1, '" STORE_DDL_DECISION "' || ?1, '" STORE_DDL_SCHEMA "' || ?1)",
     [STMT_LETTER_PUT] =
         "INSERT INTO dead_letter (sink, position, ordinal, xid, relation, operation,"
         " sqlstate, token, parked_us, head, body)"

@@ -37,6 +37,9 @@ bool store_set_u64(struct store *s, const char *key, uint64_t value, struct err 
  * value is the letter of pg_class.relreplident. */
 #define STORE_IDENTITY_BEFORE "identity_before_"
 
+/* Logical decoding plugin of slot and spool; absent: pgoutput. */
+#define STORE_PLUGIN          "plugin"
+
 /* A position up to which the spool is durable, decimal; it may be well below what is. */
 #define STORE_SPOOL_DURABLE   "spool_durable"
 
@@ -89,6 +92,12 @@ bool store_sink_forget(struct store *s, const char *name, struct err *err) must_
 #define STORE_CURSOR        "cursor_" /* last durable position of the sink, decimal */
 #define STORE_DEFER_FIRING  "defer_firing_"
 #define STORE_AFTER_CUTOVER "after_cutover_"
-#define STORE_DOUBTS        "prepared_" /* agent/pipeline/doubts.h */
+#define STORE_DOUBTS        "prepared_"    /* agent/pipeline/doubts.h */
+#define STORE_DDL_WAITING   "ddl_waiting_" /* agent/pipeline/ddl.h, as those below */
+#define STORE_DDL_DECISION  "ddl_decision_"
+#define STORE_DDL_SCHEMA    "ddl_schema_"
+/* Not of a sink. */
+#define STORE_DDL_TABLE     "ddl_table_" /* with the table's oid behind it */
+#define STORE_DDL_TOKEN     "ddl_token"
 
 #endif

@@ -36,6 +36,14 @@ enum statement {
     STMT_LETTER_REMOVE,
     STMT_LETTER_COUNT,
     STMT_SINK_FORGET_LETTERS,
+    STMT_TABLE_ADD,
+    STMT_RESYNC_PUT,
+    STMT_RESYNC_OTHERS,
+    STMT_RESYNC_MOVE,
+    STMT_RESYNC_END,
+    STMT_RESYNC_READY,
+    STMT_RESYNCS,
+    STMT_SINK_FORGET_RESYNCS,
     STMT_COUNT,
 };
 
@@ -45,6 +53,7 @@ struct store {
     sqlite3_stmt *statements[STMT_COUNT];
     int lock_fd;
     atomic_uint_fast64_t letters_generation; /* see agent/store/letters.h */
+    atomic_uint_fast64_t resyncs_generation; /* see agent/store/resyncs.h */
 };
 
 /* Fills err from SQLite's last error; returns false. `what` is what failed. */

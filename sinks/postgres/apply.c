@@ -77,8 +77,9 @@ apply_init(struct apply *a, PGconn *conn, const struct sink_params *p, bool nati
     a->group_bytes = p->group_bytes;
     a->isolate = p->row_by_row && p->refusal != SINK_REFUSAL_ENDS;
     a->refusal = p->refusal;
-    if (a->isolate) {
-        a->group_max = 1; /* what the commit refuses is then one transaction of the source */
+    if (p->row_by_row) {
+        /* What is refused then is the first that is missing: everything before it is committed. */
+        a->group_max = 1;
     }
     a->seen = a->durable_sent = resume;
     a->durable_us = a->sync_us = clock_mono_us(a->clock);
@@ -235,23 +236,40 @@ put_row(struct apply *a, const struct change *c, bool upsert, struct err *err)
 }
 
 static bool
-send_truncate(struct apply *a, const struct change *c, const struct sql_table *tables, uint32_t len,
-    struct err *err)
+send_emptying(struct apply *a, const struct change *c, const struct sql_table *first,
+    struct buf *sql, struct err *err)
 {
-    struct buf sql;
-    buf_init(&sql, (size_t)1 << 24);
-    sql_truncate(tables, len, c->cascade, c->restart_identity, &sql);
-    bool ok = buf_ok(&sql, "truncate", err);
-    struct flight_entry *e = ok ? pipe_next(&a->pipe, sql.len + 64, err) : NULL;
+    bool ok = buf_ok(sql, "truncate", err);
+    struct flight_entry *e = ok ? pipe_next(&a->pipe, sql->len + 64, err) : NULL;
     if (e) {
         e->kind = FLIGHT_TRUNCATE;
         e->op = CHANGE_TRUNCATE;
         e->position = c->position;
-        e->relation = tables[0].relation;
-        ok = pipe_sql(&a->pipe, buf_cstr(&sql), err);
+        e->relation = first->relation;
+        ok = pipe_sql(&a->pipe, buf_cstr(sql), err);
+    }
+    return ok && e;
+}
+
+/* TRUNCATE wants every table that refers to one of these, or takes it along with CASCADE. */
+static bool
+send_truncate(struct apply *a, const struct change *c, const struct sql_table *tables, uint32_t len,
+    struct err *err)
+{
+    struct buf sql;
+    bool ok = true;
+    buf_init(&sql, (size_t)1 << 24);
+    if (!c->partial) {
+        sql_truncate(tables, len, c->cascade, c->restart_identity, &sql);
+        ok = send_emptying(a, c, &tables[0], &sql, err);
+    }
+    for (uint32_t i = 0; c->partial && ok && i < len; i++) {
+        buf_reset(&sql);
+        sql_delete_all(&tables[i], &sql);
+        ok = send_emptying(a, c, &tables[0], &sql, err);
     }
     buf_done(&sql);
-    return ok && e;
+    return ok;
 }
 
 /* Tables that the target does not have are left out: there is nothing to empty. A lookup may drop
@@ -345,7 +363,8 @@ source_commit(struct apply *a, const struct change *c, struct err *err)
         return true;
     }
     a->group.transactions++;
-    bool full = a->group.transactions >= a->group_now || a->group.bytes >= a->group_bytes;
+    bool full =
+        a->group.ddl || a->group.transactions >= a->group_now || a->group.bytes >= a->group_bytes;
     if (!full) {
         return true;
     }
@@ -368,10 +387,12 @@ source_discard(struct apply *a, struct err *err)
                    "transaction was cut off at the source, and earlier ones are "
                    "not yet committed on the target");
     }
+    bool ddl = a->group.ddl;
     rows_drop(&a->rows);
     a->group = (struct apply_group){0};
     return pipe_control(
-        &a->pipe, ROLLBACK_NAME, "roll back a transaction cut off at the source", err);
+               &a->pipe, ROLLBACK_NAME, "roll back a transaction cut off at the source", err) &&
+           (!ddl || cache_forget(&a->rows.cache, &a->pipe, err));
 }
 
 static bool

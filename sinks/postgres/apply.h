@@ -26,6 +26,7 @@ struct apply_group {
     uint32_t transactions; /* complete source transactions */
     uint64_t rows, bytes, upserted;
     bool saved; /* it has the savepoint of isolate.c */
+    bool ddl;   /* nothing may follow its source transaction: what it made may not be used yet */
 };
 
 /* What the target has of the prepared transaction that is being handed over (prepared.c). */

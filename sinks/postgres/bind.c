@@ -50,8 +50,23 @@ measure(struct bind *b, const struct value *v, size_t *text)
     }
 }
 
+#define OID_TSQUERY    3615U
+#define OID_INT2VECTOR 22U
+#define OID_OIDVECTOR  30U
+
+/* The server's own receive functions refuse what its send functions say of these when they are
+ * empty; their text is empty, too. An empty vector is an array's head without elements. */
+static bool
+refused_in_binary(uint32_t type, const struct value *v)
+{
+    if (type == OID_TSQUERY) {
+        return v->bytes.len == 4;
+    }
+    return (type == OID_INT2VECTOR || type == OID_OIDVECTOR) && v->bytes.len <= 20;
+}
+
 static void
-put(struct bind *b, const struct value *v)
+put(struct bind *b, const struct value *v, uint32_t type)
 {
     if (!v) {
         return;
@@ -61,6 +76,9 @@ put(struct bind *b, const struct value *v)
     b->lengths[n] = (int)v->bytes.len;
     if (v->status == VALUE_NULL) {
         b->values[n] = NULL;
+    } else if (v->status == VALUE_BINARY && refused_in_binary(type, v)) {
+        b->formats[n] = 0;
+        b->values[n] = "";
     } else if (v->status == VALUE_BINARY) {
         b->values[n] = v->bytes.len ? (const char *)v->bytes.data : "";
     } else {
@@ -97,10 +115,10 @@ bind_change(struct bind *b, const struct change *c, const struct shape *s, struc
         return err_set(err, ERR_DATA, "row of %zu bytes is too large for one statement", b->bytes);
     }
     for (uint16_t i = 0; i < s->len; i++) {
-        put(b, set_value(c, s, i));
+        put(b, set_value(c, s, i), c->relation->columns[i].type_oid);
     }
     for (uint16_t i = 0; i < s->len; i++) {
-        put(b, match_value(c, s, i));
+        put(b, match_value(c, s, i), c->relation->columns[i].type_oid);
     }
     assert(b->n == s->parameters);
     return true;

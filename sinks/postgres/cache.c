@@ -283,3 +283,16 @@ cache_drop_statement(struct cache *c, struct cache_table *t)
         x_free(st);
     }
 }
+
+bool
+cache_forget(struct cache *c, struct pipe *p, struct err *err)
+{
+    for (size_t i = 0; i < CACHE_BUCKETS; i++) {
+        while (c->buckets[i]) {
+            if (!drop_table(c, p, c->buckets[i], err)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}

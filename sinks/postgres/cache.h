@@ -63,4 +63,8 @@ struct cache_statement *cache_statement(struct cache *c, struct pipe *p, struct 
 /* Forgets the statement that was asked for last: the server refused to prepare it. */
 void cache_drop_statement(struct cache *c, struct cache_table *t);
 
+/* Forgets what was read of the target's catalog, with the statements made from it: it has changed.
+ * Waits for the pipe's answers; no table may have a batch. */
+bool cache_forget(struct cache *c, struct pipe *p, struct err *err) must_use;
+
 #endif

@@ -107,7 +107,8 @@ replay_open(const struct sink_params *p, struct sink_replay **out, struct err *e
     s->base.ops = &replay_postgresql_ops;
     s->origin = x_strdup(p->origin);
     char *application = x_printf("tidegate replay %s", p->name);
-    struct pg_options options = {.application_name = application, .timeout_us = p->timeout_us};
+    struct pg_options options = {
+        .application_name = application, .bytes = true, .timeout_us = p->timeout_us};
     bool ok = pg_connect(p->dsn, &options, &s->conn, err);
     x_free(application);
     if (!ok || !prepare_session(s, p, err)) {

@@ -12,6 +12,7 @@
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
 #include "sinks/postgres/apply.h"
+#include "sinks/postgres/ddl.h"
 #include "sinks/postgres/origin.h"
 #include "sinks/postgres/replay.h"
 #include "sinks/postgres/session.h"
@@ -66,7 +67,8 @@ postgres_open(const struct sink_params *p, uint64_t start, struct sink **out, ui
     struct postgres_sink *s = x_zalloc(sizeof *s);
     s->base.ops = &sink_postgresql_ops;
     char *application = x_printf("tidegate sink %s", p->name);
-    struct pg_options options = {.application_name = application, .timeout_us = p->timeout_us};
+    struct pg_options options = {
+        .application_name = application, .bytes = true, .timeout_us = p->timeout_us};
     bool ok = pg_connect(p->dsn, &options, &s->conn, err);
     x_free(application);
     if (!ok || !open_session(s, p, start, resume, err)) {
@@ -81,6 +83,12 @@ static bool
 postgres_apply(struct sink *s, const struct change *c, struct err *err)
 {
     return apply_change(&of(s)->apply, c, err);
+}
+
+static bool
+postgres_ddl(struct sink *s, const struct sink_ddl *d, struct err *err)
+{
+    return ddl_execute(&of(s)->apply, d, err);
 }
 
 static bool
@@ -129,6 +137,7 @@ const struct sink_ops sink_postgresql_ops = {
     .features = SINK_OWNS_POSITION | SINK_TRUNCATE,
     .open = postgres_open,
     .apply = postgres_apply,
+    .ddl = postgres_ddl,
     .flush = postgres_flush,
     .poll = postgres_poll,
     .sync = postgres_sync,

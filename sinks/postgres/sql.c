@@ -385,3 +385,10 @@ sql_truncate(const struct sql_table *tables, uint32_t len, bool cascade, bool re
     buf_str(out, restart_identity ? " RESTART IDENTITY" : "");
     buf_str(out, cascade ? " CASCADE" : "");
 }
+
+void
+sql_delete_all(const struct sql_table *table, struct buf *out)
+{
+    buf_str(out, "DELETE FROM ");
+    table_name(table->relation, table->kind, out);
+}

@@ -30,5 +30,7 @@ struct sql_table {
 };
 void sql_truncate(const struct sql_table *tables, uint32_t len, bool cascade, bool restart_identity,
     struct buf *out);
+/* Empties one table and touches no other. */
+void sql_delete_all(const struct sql_table *table, struct buf *out);
 
 #endif

@@ -27,6 +27,7 @@ enum field {
     F_ARRAY,
     F_ONE_UNIQUE,
     F_UNSEEN,
+    F_NAMES,
     F_COUNT
 };
 
@@ -68,6 +69,19 @@ static const char query[] =
     "  w.array_of OR y.typtype <> 'd'"
     " FROM walk w JOIN pg_catalog.pg_type y ON y.oid = w.typ"
     " WHERE y.typtype = 'd' OR (y.typcategory = 'A' AND y.typelem <> 0 AND y.typlen = -1)"
+    "), parts (attnum, typ) AS ("
+    " SELECT w.attnum, w.typ FROM walk w"
+    " UNION SELECT p.attnum, part.typ FROM parts p CROSS JOIN LATERAL ("
+    "  SELECT y.typbasetype AS typ FROM pg_catalog.pg_type y WHERE y.oid = p.typ"
+    "  UNION ALL SELECT y.typelem FROM pg_catalog.pg_type y WHERE y.oid = p.typ"
+    "  UNION ALL SELECT g.rngsubtype FROM pg_catalog.pg_range g"
+    "   WHERE p.typ IN (g.rngtypid, g.rngmultitypid)"
+    "  UNION ALL SELECT e.atttypid FROM pg_catalog.pg_type y"
+    "   JOIN pg_catalog.pg_attribute e ON e.attrelid = y.typrelid AND e.attnum > 0"
+    "   AND NOT e.attisdropped WHERE y.oid = p.typ AND y.typrelid <> 0) part WHERE part.typ <> 0"
+    "), naming AS ("
+    " SELECT DISTINCT p.attnum FROM parts p WHERE p.typ IN (24, 2202, 2203, 2204, 2205, 2206, 3734,"
+    "  3769, 4089, 4096, 4191)"
     ") SELECT tab.relkind, a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, NULL),"
     " CASE WHEN y.typtype IN ('e', 'r', 'm') OR (w.array_of AND eq.op IS NOT NULL) THEN '='"
     "  ELSE eq.op END,"
@@ -75,11 +89,15 @@ static const char query[] =
     "  1114, 1184, 2950) OR (y.oid IN (19, 25, 1043) AND %3$s),"
     " %2$s, a.attidentity = 'a', coalesce(a.attnum = ANY (uni.keys), false),"
     " coalesce((SELECT z.typarray FROM pg_catalog.pg_type z WHERE z.oid = a.atttypid"
-    "  AND z.typtype = 'b' AND z.typcategory <> 'A'), 0), tab.one_unique, tab.unseen"
-    " FROM tab JOIN pg_catalog.pg_attribute a ON a.attrelid = tab.oid"
-    " JOIN walk w ON w.attnum = a.attnum"
-    " JOIN pg_catalog.pg_type y ON y.oid = w.typ AND NOT (y.typtype = 'd'"
-    "  OR (y.typcategory = 'A' AND y.typelem <> 0 AND y.typlen = -1))"
+    "  AND z.typtype = 'b' AND z.typcategory <> 'A' AND z.oid <> 3615), 0), tab.one_unique, "
+    "tab.unseen,"
+    " a.attnum IN (SELECT attnum FROM naming)"
+    /* A table may have no columns, and is there all the same. */
+    " FROM tab LEFT JOIN (walk w"
+    "  JOIN pg_catalog.pg_attribute a ON a.attnum = w.attnum AND a.attrelid IN (SELECT oid FROM "
+    "tab)"
+    "  JOIN pg_catalog.pg_type y ON y.oid = w.typ AND NOT (y.typtype = 'd'"
+    "   OR (y.typcategory = 'A' AND y.typelem <> 0 AND y.typlen = -1))) ON true"
     " LEFT JOIN uni ON true"
     " LEFT JOIN LATERAL (SELECT CASE n.nspname WHEN 'pg_catalog' THEN o.oprname::text"
     "  ELSE pg_catalog.format('OPERATOR(%%I.%%s)', n.nspname, o.oprname) END AS op"
@@ -175,6 +193,7 @@ parse_column(const PGresult *rows, int row, struct target *t, struct target_colu
         .generated = field_true(rows, row, F_GENERATED),
         .always_identity = field_true(rows, row, F_ALWAYS),
         .unique = field_true(rows, row, F_UNIQUE),
+        .names_objects = field_true(rows, row, F_NAMES),
         .array_oid = (uint32_t)strtoul(PQgetvalue(rows, row, F_ARRAY), NULL, 10),
     };
     return c->name && c->type_name && (!equals || c->equals);

@@ -152,6 +152,8 @@ def test_show_and_drop(world):
     assert MARKER not in hidden
     assert agent.cmd("dead-letters", "show").returncode == 2
     assert agent.cmd("dead-letters", "show", "--id", "999").returncode == 1
+    wrong = agent.cmd("dead-letters", "replay", "--sink", "tarjet", "--all")
+    assert wrong.returncode != 0 and "'tarjet' is none of this migration" in wrong.stderr
     assert agent.cmd("dead-letters", "drop", "--id", first).returncode == 1
     assert len(letters(agent)) == 2
     assert "1 dropped" in agent.cmd("dead-letters", "drop", "--id", first, "--yes").stdout

@@ -22,7 +22,7 @@ REFUSALS = {"letters.put", "park.before", "park.parked", "replay.applied", "repl
             "replay.removed"}
 
 # Seconds of streaming until a point that is not reached at once.
-LATER = {"spool.retired": 12, "spool.side.retired": 12}
+LATER = {"spool.retired": 12, "spool.recycled": 12, "spool.side.retired": 12}
 
 # Points of side files: transactions must come while they are still open at the source.
 SIDE = "spool.side."
@@ -41,7 +41,8 @@ def points():
                 if name.endswith(".c"):
                     with open(os.path.join(where, name)) as f:
                         found.update(re.findall(r'\bFAILPOINT\("([^"]+)"\)', f.read()))
-    return sorted(found - REFUSALS)
+    # Tables that leave the stream alone: test_resync.py goes there.
+    return sorted(p for p in found - REFUSALS if not p.startswith("resync."))
 
 
 class Died(Exception):
@@ -139,7 +140,10 @@ def test_kill_at(point, world, monkeypatch):
                      "insert into a (v) select g from generate_series(1, 3000) g;"
                      "insert into b (a) select g from generate_series(1, 3000) g", world.db)
     world.write(clients=2, rate=150)
-    agent = world.agent({"spool": {"segment_size": "1MiB", "compression": "zstd"}, "copy": {"split_above": "4MiB"}})
+    # Files of packed segments are not used again.
+    compression = "none" if point == "spool.recycled" else "zstd"
+    agent = world.agent({"spool": {"segment_size": "1MiB", "compression": compression},
+                         "copy": {"split_above": "4MiB"}})
     # The first and the second time the point is reached, then in a row; then to the end.
     kills = 0
     specs = [f"{point}=kill:1", f"{point}=kill:2", f"{point}=kill:5", ""]

@@ -1,15 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs the Debian packages that a part of the work needs: deps.sh build|test|lint|runtime ...
+# Installs the Debian packages that a part of the work needs: deps.sh build|test|lint|bench|runtime ...
 # Only what is missing is installed, and nothing is said when nothing is missing. No database cluster is
 # created or started by the PostgreSQL packages, and one that exists is left alone.
 set -eu
 
 build="build-essential pkg-config libpq-dev libyaml-dev libsqlite3-dev libmicrohttpd-dev
     libcurl4-openssl-dev libjansson-dev uthash-dev libxxhash-dev libssl-dev libzstd-dev"
-test="libcmocka-dev postgresql-15 postgresql-client-15 python3 python3-pytest python3-pytest-xdist python3-zstandard python3-cryptography util-linux"
+test="libcmocka-dev postgresql-15 postgresql-15-wal2json postgresql-client-15 python3 python3-pytest python3-pytest-xdist python3-zstandard python3-cryptography util-linux"
 lint="clang clang-format clang-tidy cppcheck pandoc libclang-rt-14-dev git"
+bench="pgcopydb valgrind"
 runtime="libpq5 libyaml-0-2 libsqlite3-0 libmicrohttpd12 libcurl4 libjansson4 libxxhash0 libssl3 libzstd1
     zlib1g ca-certificates"
 
@@ -19,9 +20,10 @@ for group in "$@"; do
     build) wanted="$wanted $build" ;;
     test) wanted="$wanted $test" ;;
     lint) wanted="$wanted $lint" ;;
+    bench) wanted="$wanted $bench" ;;
     runtime) wanted="$wanted $runtime" ;;
     *)
-        echo "deps: unknown group '$group'; known: build test lint runtime" >&2
+        echo "deps: unknown group '$group'; known: build test lint bench runtime" >&2
         exit 2
         ;;
     esac

@@ -352,6 +352,18 @@ fake_size(const struct fs *fs, int fd, uint64_t *out)
 }
 
 static int
+fake_alone(const struct fs *fs, int fd)
+{
+    struct fake_fs *f = self(fs);
+    for (int other = 0; other < MAX_FDS; other++) {
+        if (other != fd && f->fds[other] == inode_of(f, fd)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int
 fake_rename(const struct fs *fs, const char *from, const char *to)
 {
     struct fake_fs *f = self(fs);
@@ -479,6 +491,12 @@ fake_fs_new(void)
         .space = fake_space,
     };
     return f;
+}
+
+void
+fake_fs_tells_alone(struct fake_fs *f)
+{
+    f->fs.alone = fake_alone;
 }
 
 void

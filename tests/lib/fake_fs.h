@@ -34,6 +34,9 @@ struct fake_fs *fake_fs_new(void);
 void fake_fs_free(struct fake_fs *f);
 const struct fs *fake_fs_get(struct fake_fs *f);
 
+/* From now on it knows who has a file open; without that a spool recycles none. */
+void fake_fs_tells_alone(struct fake_fs *f);
+
 /* Loses what a power cut loses; all descriptors are gone. The same seed gives the same loss. */
 void fake_fs_crash(struct fake_fs *f, uint64_t seed);
 /* The machine stops before the nth changing operation from now on (1: the next): it and all later

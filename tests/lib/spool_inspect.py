@@ -23,7 +23,7 @@ _xxh.XXH3_64bits.restype = ctypes.c_uint64
 _xxh.XXH3_64bits.argtypes = (ctypes.c_char_p, ctypes.c_size_t)
 
 KINDS = {1: "begin", 2: "data", 3: "commit", 4: "schema", 5: "discard", 6: "mark", 7: "link", 8: "aborted"}
-HEADER = struct.Struct("<8sIIQQQQQqQ16sII8s16sQ")
+HEADER = struct.Struct("<8sIIQQQQQqQ16sIII4s16sQ")
 BLOCK = struct.Struct("<4sIQQQQIIIIq")
 ENTRY = struct.Struct("<QQQ")
 FOOTER = struct.Struct("<4sIQQQQQQQQqqIIQQ16s")
@@ -187,7 +187,7 @@ class File:
         need(len(self.data) >= HEADER.size, "the header is cut off")
         head = self.data[: HEADER.size]
         (magic, version, size, self.feed, self.number, self.base, self.position, self.begin, self.created, self.key_id,
-         salt, kind, self.flags, zero, mac, check) = HEADER.unpack(head)
+         salt, kind, self.flags, self.content, zero, mac, check) = HEADER.unpack(head)
         need(magic == b"TGSPOOL\n" and check == total(head[:120]), "the header")
         need(version == 2 and size == 128 and not any(zero), "version or reserved bytes of the header")
         need(self.number == number and kind == int(side) and not self.flags & ~PACKED, "the header's fields")
@@ -271,7 +271,7 @@ class Spool:
         need(name, f"side file {serial} of the segment is missing")
         try:
             f = File(os.path.join(self.path, name), self.keys, serial, side=True)
-            need(f.feed == segment.feed, "another feed")
+            need((f.feed, f.content) == (segment.feed, segment.content), "another feed")
             need(len(f.data) == size, "length of the file")
             at, kept, void, seen = HEADER.size, [], [], False
             while at < len(f.data):
@@ -305,7 +305,7 @@ class Spool:
         need(seg.feed == self.feed, "another feed")
         need(seg.position == self.order.position, "position of the header")
         need(self.order.open == (seg.begin != number), "open transaction of the header")
-        self.emit("segment", {"segment": name, "bytes": len(seg.data), "number": number, "feed_id": seg.feed,
+        self.emit("segment", {"segment": name, "bytes": len(seg.data), "number": number, "feed_id": seg.feed, "content": seg.content,
                               "base": seg.base, "position": seg.position, "begin": seg.begin, "created": seg.created,
                               "key_id": seg.key_id, "packed": bool(seg.flags & PACKED)})
         end, footer = self.blocks(seg, newest)

@@ -36,7 +36,8 @@ PG_USERS = {"agent/pg", "agent/source", "sinks", "agent/snapshot", "agent/prefli
             "agent/cli", "agent"}
 # The contracts of the plugin rooms, open to all that may look into the room at all.
 CONTRACTS = {"sinks/sink.h", "sinks/registry.h", "decoders/decoder.h", "agent/source/source.h",
-             "agent/source/registry.h", "decoders/registry.h"}
+             "agent/source/registry.h", "decoders/registry.h",
+             "decoders/plugin_message.h"}  # what a feed and its decoder both read
 REGISTRIES = re.compile(r"^(agent/source|sinks|decoders)/registry\.[ch]$|^agent/main\.c$")
 PLUGIN_OBJECT = re.compile(r"\b(?:extern\s+)?const\s+struct\s+(sink|source|decoder)_ops\s+(\w+)\s*=")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^">]+)[">]', re.M)

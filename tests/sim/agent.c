@@ -285,6 +285,8 @@ watch_spool(struct world *w)
     w->taken = stats.appended;
     w->seen[SEEN_RETIRED] += w->oldest != 0 && stats.oldest > w->oldest;
     w->oldest = stats.oldest;
+    w->seen[SEEN_RECYCLED] += stats.recycled_segments > w->recycled;
+    w->recycled = stats.recycled_segments;
 }
 
 void

@@ -127,6 +127,7 @@ make_disk(struct world *w)
 {
     struct rng *r = &w->rng;
     w->disk = fake_fs_new();
+    fake_fs_tells_alone(w->disk);
     fake_fs_capacity(w->disk, DISK_PLENTY);
     struct fs *fs = (struct fs *)(uintptr_t)fake_fs_get(w->disk);
     if (w->mutation == NO_FSYNC) {
@@ -496,6 +497,7 @@ seen_name(enum seen what)
         [SEEN_KEY_CHANGE] = "changes of the key",
         [SEEN_AUDITED] = "audits",
         [SEEN_PACKED] = "packed segments",
+        [SEEN_RECYCLED] = "recycled segments",
         [SEEN_STREAMED] = "streamed commits",
         [SEEN_ABORTED] = "streamed aborts",
         [SEEN_ROLLED_BACK] = "rolled back subtransactions",

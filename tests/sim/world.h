@@ -111,6 +111,7 @@ enum seen {
     SEEN_NEW_SINK,
     SEEN_KEY_CHANGE,
     SEEN_PACKED,
+    SEEN_RECYCLED,
     SEEN_AUDITED,
     SEEN_STREAMED,
     SEEN_ABORTED,
@@ -162,7 +163,7 @@ struct world {
     bool broken;
     char why[512];
     uint64_t seen[SEEN];
-    uint64_t taken, oldest; /* by the spool, when it was looked at last */
+    uint64_t taken, oldest, recycled; /* by the spool, when it was looked at last */
 };
 
 /* One seed from beginning to end. */

@@ -10,7 +10,7 @@ _TABLES = """
 select format('%I.%I', n.nspname, c.relname)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'r' and c.relpersistence <> 't'
-  and n.nspname not in ('pg_catalog', 'information_schema', 'tidegate')
+  and n.nspname not in ('pg_catalog', 'information_schema', 'tidegate', 'tidegate_ddl')
   and n.nspname !~ '^pg_toast'
 order by 1
 """
@@ -54,11 +54,13 @@ def sequences(server, db):
 
 def schema(server, db, owner=True, grants=True):
     """Normalised lines of pg_dump --schema-only."""
-    argv = [paths.pg_tool("pg_dump"), "--schema-only", "--exclude-schema=tidegate", "--no-publications",
-            "--no-subscriptions"]
+    argv = [paths.pg_tool("pg_dump"), "--schema-only", "--exclude-schema=tidegate", "--exclude-schema=tidegate_ddl",
+            "--no-publications", "--no-subscriptions"]
     argv += [] if owner else ["--no-owner"]
     argv += [] if grants else ["--no-privileges"]
     out = proc.run(argv + ["-d", server.uri(db)]).stdout
+    # Event triggers of our own are on the source until cleanup.
+    out = re.sub(r"(CREATE|ALTER) EVENT TRIGGER tidegate_ddl[^;]*;", "", out)
     keep = []
     for line in out.splitlines():
         if not line.strip() or line.startswith("--") or line.startswith("\\"):

@@ -35,6 +35,43 @@ same_room(const struct room_state *a, const struct room_state *b)
 }
 
 static void
+fill_sinks(struct agent_status *s)
+{
+    s->sinks[0] = (struct sink_status){.name = "a",
+        .type = "postgresql",
+        .state = SINK_PAUSED,
+        .dead_letters = 21,
+        .upserted = 22,
+        .error = "why",
+        .tables = {{"S", "t", "stopped", 0x1234, "refused"}},
+        .tables_len = 1,
+        .tables_stopped = 9};
+    s->sinks[1] = (struct sink_status){.name = "b",
+        .type = "null",
+        .state = SINK_FAILED,
+        .durable_position = 9,
+        .lag_seconds = 11.5};
+}
+
+static void
+check_sinks(const struct agent_status *back)
+{
+    assert_int_equal(back->sinks_len, 2);
+    assert_int_equal(back->sinks[0].state, SINK_PAUSED);
+    assert_string_equal(back->sinks[0].error, "why");
+    assert_int_equal(back->sinks[0].dead_letters, 21);
+    assert_int_equal(back->sinks[0].upserted, 22);
+    assert_int_equal(back->sinks[0].tables_stopped, 9);
+    assert_int_equal(back->sinks[0].tables_len, 1);
+    assert_string_equal(back->sinks[0].tables[0].state, "stopped");
+    assert_string_equal(back->sinks[0].tables[0].error, "refused");
+    assert_int_equal(back->sinks[0].tables[0].position, 0x1234);
+    assert_int_equal(back->sinks[1].tables_len, 0);
+    assert_true(back->sinks[1].lag_seconds == 11.5);
+    assert_int_equal(back->sinks[1].durable_position, 9);
+}
+
+static void
 status_survives_the_way_there_and_back(void **state)
 {
     (void)state;
@@ -80,9 +117,7 @@ status_survives_the_way_there_and_back(void **state)
         .constraints_failed = 8,
         .sinks_len = 2,
     };
-    s.sinks[0] =
-        (struct sink_status){"a", "postgresql", SINK_PAUSED, 1, 2, 3, 4.5, 6, 7, 21, 22, "why"};
-    s.sinks[1] = (struct sink_status){"b", "null", SINK_FAILED, 8, 9, 10, 11.5, 12, 13, 0, 0, ""};
+    fill_sinks(&s);
     struct buf b;
     buf_init(&b, 1 << 20);
     status_json_write(&b, &s, &now);
@@ -107,13 +142,7 @@ status_survives_the_way_there_and_back(void **state)
     assert_true(back.copy.paused && back.copying);
     assert_int_equal(back.copy.indexes_done, 7);
     assert_int_equal(back.constraints_failed, 8);
-    assert_int_equal(back.sinks_len, 2);
-    assert_int_equal(back.sinks[0].state, SINK_PAUSED);
-    assert_string_equal(back.sinks[0].error, "why");
-    assert_int_equal(back.sinks[0].dead_letters, 21);
-    assert_int_equal(back.sinks[0].upserted, 22);
-    assert_true(back.sinks[1].lag_seconds == 11.5);
-    assert_int_equal(back.sinks[1].durable_position, 9);
+    check_sinks(&back);
 }
 
 static void

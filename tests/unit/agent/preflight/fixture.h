@@ -59,6 +59,7 @@ healthy_config(struct preflight_fixture *f)
     f->config.source.publication = keep_text(f, "tidegate_shop");
     f->config.tables.without_identity = IDENTITY_FULL;
     f->config.schema.copy = f->config.schema.owner = f->config.schema.grants = true;
+    f->config.ddl.capture = true;
     f->config.copy.jobs = 4;
     f->config.copy.index_jobs = 2;
     f->config.spool.path = keep_text(f, "/spool");
@@ -78,6 +79,7 @@ healthy_source(struct preflight_fixture *f)
     s->slot_wal_keep_mb = -1;
     s->sender_timeout_ms = 60000;
     s->may_publish = s->may_alter_database = s->may_end_sessions = s->sees_sessions = true;
+    s->may_catch_ddl = true;
     s->database_bytes = (uint64_t)10 << 30;
     f->tables[0] = (struct pg_table){.oid = 1,
         .schema = "public",
@@ -94,6 +96,7 @@ healthy_source(struct preflight_fixture *f)
     s->extensions = NAMES("hstore", "pg_trgm");
     s->owners = NAMES("mover");
     s->objects = NAMES("public.lines", "public.orders");
+    s->globals.collation = (struct collation_facts){"libc", "2.36"};
 }
 
 static inline void
@@ -108,6 +111,8 @@ healthy_target(struct preflight_fixture *f)
     t->installable = NAMES("hstore", "pg_trgm");
     t->roles = NAMES("app", "mover");
     t->assumable = NAMES("mover");
+    t->globals.collation = (struct collation_facts){"libc", "2.36"};
+    t->globals.may_create_roles = true;
 }
 
 static inline int

@@ -159,6 +159,21 @@ the_right_to_publish_is_wanted_only_at_a_fresh_start(void **state)
 }
 
 static void
+ddl_that_is_not_captured_is_announced(void **state)
+{
+    struct preflight_fixture *f = *state;
+    f->config.ddl.capture = true;
+    judge(f);
+    assert_verdict(f, "ddl-capture", PREFLIGHT_OK);
+    f->source.may_catch_ddl = false;
+    judge(f);
+    assert_says(assert_verdict(f, "ddl-capture", PREFLIGHT_WARNING), "event triggers");
+    f->config.ddl.capture = false;
+    judge(f);
+    assert_says(assert_verdict(f, "ddl-capture", PREFLIGHT_WARNING), "ddl.capture is false");
+}
+
+static void
 a_slot_or_publication_of_somebody_else_blocks_a_fresh_start(void **state)
 {
     struct preflight_fixture *f = *state;
@@ -265,6 +280,7 @@ main(void)
         PREFLIGHT_TEST(a_role_that_may_not_replicate_blocks_unless_it_is_superuser),
         PREFLIGHT_TEST(a_replication_connection_that_fails_blocks),
         PREFLIGHT_TEST(the_right_to_publish_is_wanted_only_at_a_fresh_start),
+        PREFLIGHT_TEST(ddl_that_is_not_captured_is_announced),
         PREFLIGHT_TEST(a_slot_or_publication_of_somebody_else_blocks_a_fresh_start),
         PREFLIGHT_TEST(what_an_interrupted_start_left_is_our_own),
         PREFLIGHT_TEST(a_resume_needs_slot_and_publication),

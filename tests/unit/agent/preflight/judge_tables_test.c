@@ -123,7 +123,42 @@ what_the_feed_does_not_carry_is_a_warning(void **state)
     f->source.foreign_tables = NAMES("public.far");
     judge(f);
     assert_says(assert_verdict(f, "large-objects", PREFLIGHT_WARNING), "3 large objects");
+    assert_says(assert_verdict(f, "large-objects", PREFLIGHT_WARNING), "pg_read_all_data");
+    f->source.reads_object_pages = true;
+    judge(f);
+    assert_says(assert_verdict(f, "large-objects", PREFLIGHT_WARNING), "older than PostgreSQL 16");
+    f->source.common.server.version = 160000;
+    judge(f);
+    assert_verdict(f, "large-objects", PREFLIGHT_OK);
+    f->source.closed_objects = 2;
+    judge(f);
+    assert_says(assert_verdict(f, "large-objects", PREFLIGHT_BLOCKING), "2 of 3");
     assert_says(assert_verdict(f, "foreign-tables", PREFLIGHT_WARNING), "public.far");
+}
+
+static void
+a_table_that_the_source_would_freeze_blocks(void **state)
+{
+    struct preflight_fixture *f = *state;
+    f->tables[0].virtual_columns = true;
+    judge(f);
+    assert_null(preflight_find(&f->report, NULL, "virtual-columns"));
+    f->tables[0].identity = 'f';
+    judge(f);
+    assert_says(assert_verdict(f, "virtual-columns", PREFLIGHT_BLOCKING), "public.orders");
+    f->tables[0].identity = 'd';
+    f->tables[0].identity_usable = false;
+    judge(f);
+    assert_says(assert_verdict(f, "virtual-columns", PREFLIGHT_BLOCKING), "public.orders");
+}
+
+static void
+columns_that_name_objects_make_the_feed_text_which_is_said(void **state)
+{
+    struct preflight_fixture *f = *state;
+    f->source.references = NAMES("public.watched");
+    judge(f);
+    assert_says(assert_verdict(f, "object-references", PREFLIGHT_WARNING), "public.watched");
 }
 
 int
@@ -140,6 +175,8 @@ main(void)
         PREFLIGHT_TEST(tables_without_identity_get_it_or_block_as_configured),
         PREFLIGHT_TEST(identity_is_not_promised_to_a_run_that_began_long_ago),
         PREFLIGHT_TEST(what_the_feed_does_not_carry_is_a_warning),
+        PREFLIGHT_TEST(a_table_that_the_source_would_freeze_blocks),
+        PREFLIGHT_TEST(columns_that_name_objects_make_the_feed_text_which_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,6 +142,43 @@ what_the_servers_owner_has_made_is_tolerated(void **state)
 }
 
 static void
+what_belongs_to_replication_or_a_provider_may_be_refused(void **state)
+{
+    (void)state;
+    struct toc_entry e = entry("PUBLICATION", "p");
+    assert_true(entry_tolerates(&e, "42501"));
+    assert_false(entry_tolerates(&e, "42704"));
+    e = entry("PUBLICATION TABLE", "p t");
+    assert_true(entry_tolerates(&e, "42704"));
+    e = entry("SECURITY LABEL", "TABLE t");
+    assert_true(entry_tolerates(&e, "22023"));
+    e = entry("SUBSCRIPTION", "s");
+    assert_true(entry_tolerates(&e, "42501"));
+}
+
+static void
+without_slot(const char *sql, const char *want)
+{
+    char *got = entry_without_slot(sql);
+    assert_string_equal(got, want);
+    x_free(got);
+}
+
+static void
+a_subscription_loses_its_slot(void **state)
+{
+    (void)state;
+    without_slot("CREATE SUBSCRIPTION s CONNECTION 'a=b' PUBLICATION p WITH (connect = false, "
+                 "slot_name = 's', binary = true);\n",
+        "CREATE SUBSCRIPTION s CONNECTION 'a=b' PUBLICATION p WITH (connect = false, "
+        "slot_name = NONE, binary = true);\n");
+    without_slot("CONNECTION 'slot_name = ''x''' WITH (connect = false, slot_name = 'it''s');",
+        "CONNECTION 'slot_name = ''x''' WITH (connect = false, slot_name = NONE);");
+    without_slot(
+        "WITH (connect = false, slot_name = NONE);", "WITH (connect = false, slot_name = NONE);");
+}
+
+static void
 a_table_or_index_that_fails_is_never_tolerated(void **state)
 {
     (void)state;
@@ -182,6 +219,8 @@ main(void)
         cmocka_unit_test(one_that_is_not_valid_already_stays_as_it_is),
         cmocka_unit_test(other_statements_are_not_extended),
         cmocka_unit_test(what_the_servers_owner_has_made_is_tolerated),
+        cmocka_unit_test(what_belongs_to_replication_or_a_provider_may_be_refused),
+        cmocka_unit_test(a_subscription_loses_its_slot),
         cmocka_unit_test(a_table_or_index_that_fails_is_never_tolerated),
         cmocka_unit_test(an_error_names_the_object_and_says_what_to_do),
     };

@@ -235,7 +235,7 @@ try_run(struct trial *t, struct err *err)
     if (needs) {
         struct pg_options o = {.application_name = "tidegate test", .replication = true};
         check(pg_connect(t->source, &o, &conn, &ignored), &ignored);
-        check(pg_create_slot(conn, "tidegate_test", true, &slot, &ignored), &ignored);
+        check(pg_create_slot(conn, "tidegate_test", "pgoutput", true, &slot, &ignored), &ignored);
     }
     bool ok = snapshot_run(t->snapshot, needs ? slot.snapshot : NULL,
         needs ? slot.consistent_point : 0, imported, &conn, err);

@@ -10,7 +10,7 @@ segment_header_comes_back(void **state)
 {
     (void)state;
     struct segment_header in = {11, 22, 33, 44, 21, -66, 77, "sixteen bytes...", FILE_SEGMENT,
-        FILE_PACKED, "sixteen more...."};
+        FILE_PACKED, 2, "sixteen more...."};
     struct segment_header out;
     uint8_t bytes[SEGMENT_HEADER_SIZE];
     uint32_t version;

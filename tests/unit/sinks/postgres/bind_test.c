@@ -71,6 +71,27 @@ binary_values_are_passed_where_they_lie(void **state)
 }
 
 static void
+what_the_server_refuses_in_binary_when_empty_goes_as_text(void **state)
+{
+    (void)state;
+    static const char vector[20] = {0, 0, 0, 1};
+    columns[1].type_oid = 3615; /* tsquery */
+    columns[2].type_oid = 22;   /* int2vector */
+    struct change c = rows_update(&r, ROW("17", NULL, NULL));
+    rows_binary(c.new, 1, "\0\0\0\0", 4);
+    rows_binary(c.new, 2, vector, sizeof vector);
+    assert_true(bind_change(&b, &c, &shape, &err));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(b.formats[i], 0);
+        assert_string_equal(b.values[i], "");
+    }
+    rows_binary(c.new, 1, "\0\0\0\1a", 5);
+    assert_true(bind_change(&b, &c, &shape, &err));
+    assert_int_equal(b.formats[0], 1);
+    columns[1].type_oid = columns[2].type_oid = 25;
+}
+
+static void
 a_column_may_be_set_and_matched(void **state)
 {
     (void)state;
@@ -132,6 +153,7 @@ main(void)
         T(set_values_come_before_match_values),
         T(null_is_no_value_and_empty_is_one),
         T(binary_values_are_passed_where_they_lie),
+        T(what_the_server_refuses_in_binary_when_empty_goes_as_text),
         T(a_column_may_be_set_and_matched),
         T(matched_nulls_are_no_parameters),
         T(texts_stay_where_they_are_while_more_are_added),

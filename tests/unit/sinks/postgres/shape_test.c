@@ -114,6 +114,21 @@ a_reference_to_a_built_in_object_is_fine(void **state)
 }
 
 static void
+a_type_made_of_references_is_refused_in_binary(void **state)
+{
+    (void)state;
+    columns[1].type_oid = OWN;
+    targets[1].type_oid = OWN_TOO;
+    targets[1].names_objects = true;
+    struct tuple t = ROW("1", NULL);
+    rows_int4(t, 1, 1259);
+    assert_false(put(rows_insert(&relation, t)));
+    assert_non_null(strstr(err.text, "'v'"));
+    assert_true(put(rows_insert(&relation, ROW("1", "pg_class"))));
+    targets[1].names_objects = false;
+}
+
+static void
 a_binary_value_of_a_users_type_fits_a_users_type_only(void **state)
 {
     (void)state;
@@ -194,6 +209,7 @@ main(void)
         T(a_row_of_another_length_breaks_a_promise),
         T(a_reference_to_an_object_of_the_source_is_refused_in_binary),
         T(a_reference_to_a_built_in_object_is_fine),
+        T(a_type_made_of_references_is_refused_in_binary),
         T(a_binary_value_of_a_users_type_fits_a_users_type_only),
         T(a_text_value_fits_every_type),
         T(without_any_key_one_of_the_rows_is_meant),

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is stored, is stored before it is acted on, and says for which position it is; so a process
+ * that dies in between does the same again, and the statement itself commits together with the
+ * sink's position.
+ *
+ * Borders of the copy: a transaction that ended before the snapshot of which the target's schema
+ * was made is in there. A table that was copied from a later snapshot than a statement that altered
+ * it has rows of another shape than the target had then: it would have to be copied again.
+ */
+#include "agent/pipeline/ddl.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/base/arena.h"
+#include "agent/base/failpoint.h"
+#include "agent/base/json_writer.h"
+#include "agent/base/parse.h"
+#include "agent/pipeline/ddl_message.h"
+#include "agent/pipeline/ddl_policy.h"
+#include "agent/pipeline/ddl_text.h"
+
+#define PLACE_SIZE  48
+#define WAITING_MAX ((size_t)64 << 20)
+#define SHOWN       200 /* bytes of a statement in an error and a line of the log */
+
+struct ddl_gate {
+    struct ddl_options o;
+    char *token;
+    uint64_t schema; /* statements of transactions that end before it are in the target's schema */
+    bool waits;
+    bool noted;             /* the store holds one that waits */
+    char place[PLACE_SIZE]; /* of the statement that waits */
+    struct ddl_counts counts;
+    bool news;
+    char line[SHOWN + 500];
+};
+
+/* One statement on its way. */
+struct passage {
+    struct ddl_gate *gate;
+    struct sink *sink;
+    struct position position;
+    uint64_t commit_record;
+    struct ddl_message message;
+    struct ddl_text text;
+    struct ddl_judgement judgement;
+    char place[PLACE_SIZE];
+    const char *decision; /* "apply", "skip", NULL: none */
+};
+
+struct ddl_gate *
+ddl_gate_new(const struct ddl_options *o)
+{
+    struct ddl_gate *g = x_zalloc(sizeof(*g));
+    g->o = *o;
+    return g;
+}
+
+void
+ddl_gate_free(struct ddl_gate *g)
+{
+    if (g) {
+        x_free(g->token);
+        x_free(g);
+    }
+}
+
+static const char *
+key_of(const char *prefix, const char *sink, char out[DDL_KEY_SIZE])
+{
+    snprintf(out, DDL_KEY_SIZE, "%s%s", prefix, sink);
+    return out;
+}
+
+bool
+ddl_gate_open(struct ddl_gate *g, struct err *err)
+{
+    char key[DDL_KEY_SIZE];
+    bool found;
+    if (!g->o.store) {
+        return true;
+    }
+    x_free(g->token);
+    g->token = NULL;
+    g->waits = false;
+    g->schema = 0;
+    char *waiting = NULL;
+    bool ok = ddl_waiting(g->o.store, g->o.sink, &waiting, err);
+    g->noted = waiting != NULL;
+    x_free(waiting);
+    return ok && store_get(g->o.store, STORE_DDL_TOKEN, &g->token, err) &&
+           store_get_u64(
+               g->o.store, key_of(STORE_DDL_SCHEMA, g->o.sink, key), &g->schema, &found, err);
+}
+
+/* The statement, as far as it is known, in one line. */
+static const char *
+shown(const struct passage *p, char out[SHOWN + 8])
+{
+    const struct ddl_message *m = &p->message;
+    const char *text = m->query ? m->query : m->context;
+    char *sql = p->text.kind == DDL_TEXT_FOUND && p->text.sql.len > 0
+                    ? x_strndup((const char *)p->text.sql.data, p->text.sql.len)
+                    : NULL;
+    text = sql ? sql : text ? text : m->tag;
+    size_t n = strlen(text), keep = n > SHOWN ? SHOWN : n;
+    while (keep < n && keep > 0 && ((unsigned char)text[keep] & 0xc0) == 0x80) {
+        keep--; /* not in the middle of a character */
+    }
+    for (size_t i = 0; i < keep; i++) {
+        out[i] = (unsigned char)text[i] < ' ' ? ' ' : text[i];
+    }
+    snprintf(out + keep, 4, "%s", keep < n ? "..." : "");
+    x_free(sql);
+    return out;
+}
+
+static void
+tell(struct passage *p, const char *what, const char *why)
+{
+    char sql[SHOWN + 8], at[POSITION_SIZE];
+    struct ddl_gate *g = p->gate;
+    snprintf(g->line, sizeof(g->line), "%s at %s: %s%s%s", what, position_format(p->position, at),
+        shown(p, sql), why ? ": " : "", why ? why : "");
+    g->news = true;
+}
+
+/* --- waiting ------------------------------------------------------------------------------------
+ */
+
+static void
+waiting_json(const struct passage *p, const char *why, struct buf *out)
+{
+    const struct ddl_message *m = &p->message;
+    char at[POSITION_SIZE];
+    bool text = p->text.kind == DDL_TEXT_FOUND;
+    struct json_writer w;
+    json_init(&w, out);
+    json_object_begin(&w);
+    json_kv_string(&w, "place", p->place);
+    json_kv_string(&w, "position", position_format(p->position, at));
+    json_kv_string(&w, "tag", m->tag);
+    json_kv_string(&w, "class", ddl_class_name(p->judgement.class));
+    json_key(&w, "statement");
+    if (text) {
+        json_string_n(&w, p->text.sql.data, p->text.sql.len);
+    } else {
+        json_string(&w, m->query ? m->query : m->context);
+    }
+    json_kv_bool(&w, "executable", text);
+    json_kv_string(&w, "role", m->role);
+    json_kv_string(&w, "user", m->user);
+    json_kv_string(&w, "search_path", m->search_path);
+    json_kv_string(&w, "reason", why);
+    json_object_end(&w);
+}
+
+static bool
+note_waiting(struct passage *p, const char *why, struct err *err)
+{
+    struct ddl_gate *g = p->gate;
+    char key[DDL_KEY_SIZE];
+    struct buf json;
+    buf_init(&json, WAITING_MAX);
+    waiting_json(p, why, &json);
+    char decision[DDL_KEY_SIZE], *before = NULL;
+    key_of(STORE_DDL_DECISION, g->o.sink, decision);
+    bool ok =
+        buf_ok(&json, "statement that waits", err) && store_get(g->o.store, decision, &before, err);
+    /* A decision that led here again is used up. */
+    char *others = ddl_decision_others(before, p->place);
+    const char *keys[] = {key_of(STORE_DDL_WAITING, g->o.sink, key), decision};
+    const char *values[] = {buf_cstr(&json), others};
+    ok = ok && store_set_many(g->o.store, keys, values, p->decision ? 2 : 1, err);
+    x_free(others);
+    x_free(before);
+    buf_done(&json);
+    if (ok) {
+        g->waits = g->noted = true;
+        snprintf(g->place, sizeof(g->place), "%s", p->place);
+    }
+    return ok;
+}
+
+/* Always false; err says what waits. */
+static bool
+stop(struct passage *p, const char *why, struct err *err)
+{
+    char sql[SHOWN + 8], at[POSITION_SIZE], reason[sizeof(err->text)];
+    snprintf(reason, sizeof(reason), "%s", why);
+    err_clear(err);
+    if (!note_waiting(p, reason, err)) {
+        return false;
+    }
+    const struct ddl_message *m = &p->message;
+    err_set(err, ERR_DATA, "DDL of '%s' at %s waits for a decision: %s: %s",
+        m->role   ? m->role
+        : m->user ? m->user
+                  : "?",
+        position_format(p->position, at), shown(p, sql), reason);
+    return err_hint(err,
+        "`tidegate ddl apply %s` executes it on the target, `tidegate ddl skip %s` leaves it out, "
+        "for instance when you have done there what is needed; `tidegate ddl list` shows it whole",
+        p->gate->o.sink, p->gate->o.sink);
+}
+
+static bool
+forget_waiting(struct passage *p, struct err *err)
+{
+    char key[DDL_KEY_SIZE];
+    struct ddl_gate *g = p->gate;
+    if (!g->noted) {
+        return true;
+    }
+    g->noted = false;
+    return store_set(g->o.store, key_of(STORE_DDL_WAITING, g->o.sink, key), "", err);
+}
+
+static bool
+read_decision(struct passage *p, struct err *err)
+{
+    char key[DDL_KEY_SIZE], *value = NULL;
+    struct ddl_gate *g = p->gate;
+    if (!store_get(g->o.store, key_of(STORE_DDL_DECISION, g->o.sink, key), &value, err)) {
+        return false;
+    }
+    p->decision = ddl_decision_find(value, p->place);
+    x_free(value);
+    return true;
+}
+
+/* --- executing ----------------------------------------------------------------------------------
+ */
+
+/* Why a table has to be copied; NULL: none has to. */
+static const char *
+needs_copy(const struct passage *p, const char **table)
+{
+    const struct ddl_message *m = &p->message;
+    const struct ddl_gate *g = p->gate;
+    for (size_t i = 0; i < m->copies_len; i++) {
+        if (strcmp(m->copies[i].publication, g->o.publication) == 0) {
+            *table = m->copies[i].name;
+            return m->copies[i].reason;
+        }
+    }
+    for (size_t i = 0; strcmp(m->tag, "ALTER TABLE") == 0 && i < m->objects_len; i++) {
+        if (!table_sync_wants(g->o.sync, m->objects[i].relation, p->commit_record)) {
+            *table = m->objects[i].table;
+            return "it was copied when it had been altered already";
+        }
+    }
+    return NULL;
+}
+
+/* What a DROP of one relation names. */
+static const char *
+only_dropped(const struct ddl_message *m)
+{
+    static const char *const types[] = {
+        "table", "index", "view", "materialized view", "sequence", "foreign table"};
+    const struct ddl_dropped *only = NULL;
+    for (size_t i = 0; i < m->dropped_len; i++) {
+        if (m->dropped[i].original && only) {
+            return NULL;
+        }
+        only = m->dropped[i].original ? &m->dropped[i] : only;
+    }
+    for (size_t i = 0; only && only->type && i < sizeof(types) / sizeof(types[0]); i++) {
+        if (strcmp(types[i], only->type) == 0 && strncmp(m->tag, "DROP ", 5) == 0) {
+            return only->identity;
+        }
+    }
+    return NULL;
+}
+
+static bool
+note_new_tables(const struct passage *p, struct err *err)
+{
+    const struct ddl_message *m = &p->message;
+    for (size_t i = 0; i < m->news_len; i++) {
+        char key[DDL_KEY_SIZE];
+        if (strcmp(m->news[i].publication, p->gate->o.publication) != 0) {
+            continue;
+        }
+        snprintf(key, sizeof(key), STORE_DDL_TABLE "%" PRIu32, m->news[i].oid);
+        if (!store_set(p->gate->o.store, key, m->news[i].name, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+execute(struct passage *p, struct err *err)
+{
+    const struct ddl_message *m = &p->message;
+    struct ddl_gate *g = p->gate;
+    struct sink_ddl d = {.sql = buf_cstr(&p->text.sql),
+        .tag = m->tag,
+        .search_path = m->search_path,
+        .role = g->o.owner ? m->role : NULL,
+        .gone = only_dropped(m),
+        .settings = m->settings,
+        .settings_len = m->settings_len,
+        .values = m->missing,
+        .values_len = m->missing_len};
+    if (!note_new_tables(p, err)) {
+        return false;
+    }
+    if (!p->sink->ops->ddl(p->sink, &d, err)) {
+        return err->class == ERR_DATA ? stop(p, err->text, err) : false;
+    }
+    FAILPOINT("ddl.executed");
+    if (!forget_waiting(p, err)) {
+        return false;
+    }
+    g->counts.applied++;
+    tell(p, "applied", NULL);
+    return true;
+}
+
+static bool
+leave_out(struct passage *p, const char *what, const char *why, struct err *err)
+{
+    if (!forget_waiting(p, err)) {
+        return false;
+    }
+    p->gate->counts.ignored++;
+    tell(p, what, why);
+    return true;
+}
+
+/* The operator has spoken. What cannot be executed waits again. */
+static bool
+follow_decision(struct passage *p, struct err *err)
+{
+    if (strcmp(p->decision, "skip") == 0) {
+        return leave_out(p, "skipped", "by decision of the operator", err);
+    }
+    if (p->message.failed && p->message.unpublished) {
+        return leave_out(p, "passed over", p->judgement.why, err);
+    }
+    return p->text.kind == DDL_TEXT_FOUND && !p->message.failed ? execute(p, err)
+                                                                : stop(p, p->judgement.why, err);
+}
+
+static bool
+act(struct passage *p, struct err *err)
+{
+    const char *table = NULL, *copy = NULL;
+    if (p->judgement.verdict == DDL_PASS) {
+        return true;
+    }
+    if (!read_decision(p, err)) {
+        return false;
+    }
+    if (p->decision) {
+        return follow_decision(p, err);
+    }
+    if (p->judgement.verdict == DDL_IGNORE) {
+        return leave_out(p, "left out", p->judgement.why, err);
+    }
+    if (p->judgement.verdict == DDL_STOP) {
+        return stop(p, p->judgement.why, err);
+    }
+    copy = needs_copy(p, &table);
+    if (copy) {
+        char why[300];
+        snprintf(
+            why, sizeof(why), "table '%s' has to be copied again: %s", table ? table : "?", copy);
+        return stop(p, why, err);
+    }
+    return execute(p, err);
+}
+
+bool
+ddl_gate_message(struct ddl_gate *g, struct sink *sink, const struct change *c,
+    uint64_t commit_record, struct err *err)
+{
+    g->waits = false;
+    if (!g->o.store || !g->token || !sink->ops->ddl || strcmp(c->prefix, DDL_PREFIX) != 0 ||
+        !c->transactional || commit_record < g->schema) {
+        return true;
+    }
+    struct passage p = {
+        .gate = g, .sink = sink, .position = c->position, .commit_record = commit_record};
+    snprintf(
+        p.place, sizeof(p.place), "%" PRIu64 ":%" PRIu32, c->position.commit, c->position.ordinal);
+    if (!ddl_message_parse(c->content, &p.message, err)) {
+        return false;
+    }
+    bool ok = true;
+    /* Any role of the source may write messages; only the triggers know the token. */
+    if (p.message.token && strcmp(p.message.token, g->token) == 0) {
+        ddl_text_find(&p.message, &p.text);
+        ddl_judge(&p.message, &p.text, &g->o.filter, g->o.config, &p.judgement);
+        ok = act(&p, err);
+        ddl_text_done(&p.text);
+    } else {
+        tell(&p, "not believed", "the message was not written by tidegate's event trigger");
+    }
+    ddl_message_done(&p.message);
+    return ok;
+}
+
+bool
+ddl_gate_waits(const struct ddl_gate *g)
+{
+    return g->waits;
+}
+
+bool
+ddl_gate_decided(struct ddl_gate *g)
+{
+    struct passage p = {.gate = g};
+    struct err err = ERR_INIT;
+    snprintf(p.place, sizeof(p.place), "%s", g->place);
+    return read_decision(&p, &err) && p.decision;
+}
+
+void
+ddl_gate_counts(const struct ddl_gate *g, struct ddl_counts *out)
+{
+    *out = g->counts;
+}
+
+const char *
+ddl_gate_news(struct ddl_gate *g)
+{
+    bool news = g->news;
+    g->news = false;
+    return news ? g->line : NULL;
+}

@@ -1,0 +1,18 @@
+create schema cta;
+create table cta.src (id int primary key, v varchar(20) collate "C", r float8);
+insert into cta.src select g, 'v' || g, g / 3.0 from generate_series(1, 50) g;
+create table cta.copied as select id, v, r, random() as x, now() as at, array[id] as arr from cta.src;
+select id, v into cta.into_it from cta.src where id < 10;
+create table cta.named (a, b) with (fillfactor = 60) as values (1, 'x'::text), (2, 'y') with no data;
+insert into cta.named values (3, 'z');
+begin;
+create table cta.tx as select * from cta.src;
+alter table cta.tx add primary key (id);
+update cta.tx set v = 'changed' where id <= 5;
+delete from cta.tx where id > 45;
+commit;
+prepare q (int) as select id from cta.src where id < $1;
+create table cta.prepared as execute q (5);
+create table if not exists cta.copied as select 1;
+create materialized view cta.m as select count(*) as n from cta.src;
+create view cta.v as select * from cta.copied;

@@ -1,0 +1,18 @@
+create schema def;
+create table def.t (id int primary key);
+insert into def.t select generate_series(1, 20);
+alter table def.t add column at timestamptz default now();
+alter table def.t add column who text default current_user;
+alter table def.t add column r float8 default random();
+alter table def.t add column u uuid default gen_random_uuid();
+alter table def.t add column s bigserial;
+alter table def.t add column i int generated always as identity;
+alter table def.t add column g int generated always as (id * 2) stored;
+alter table def.t alter column who type text using who || random()::text;
+insert into def.t (id) values (100);
+update def.t set who = 'x' where id < 5;
+set timezone = 'America/New_York';
+alter table def.t add column z timestamptz default '2020-01-01 00:00';
+alter table def.t add column d text;
+alter table def.t alter column d type timestamptz using '2020-06-01 12:00'::timestamptz;
+create table def.nokey (a int);

@@ -1,0 +1,60 @@
+-- title: keys that change, swap and come back within a transaction
+-- item: tables.key_change tables.deferrable
+-- section: schema
+create table plain (id int primary key, v text);
+create table swapped (id int primary key deferrable initially immediate, v text);
+create table two_unique (id int primary key, u int unique deferrable, v text unique);
+create table chain (id int primary key, pos int unique deferrable initially deferred, v text);
+create table composite (a int, b text, c int, primary key (a, b));
+-- section: rows
+insert into plain select g, 'v' || g from generate_series(1, 30) g;
+insert into swapped select g, 'v' || g from generate_series(1, 10) g;
+insert into two_unique select g, g, 'v' || g from generate_series(1, 10) g;
+insert into chain select g, g, 'v' || g from generate_series(1, 10) g;
+insert into composite select g % 3, 'b' || g, g from generate_series(1, 12) g;
+-- section: stream
+begin;
+update plain set id = -1 where id = 1;
+update plain set id = 1 where id = 2;
+update plain set id = 2 where id = -1;
+commit;
+begin;
+delete from plain where id = 3;
+insert into plain values (3, 'again');
+update plain set id = 300 where id = 3;
+insert into plain values (3, 'third');
+delete from plain where id = 300;
+commit;
+update plain set id = id + 1000 where id between 5 and 20;
+begin;
+update plain set v = 'a' where id = 21;
+update plain set v = 'b' where id = 21;
+delete from plain where id = 21;
+insert into plain values (21, 'c');
+update plain set v = v || 'd', id = 22000 where id = 21;
+commit;
+begin;
+update swapped set id = 11 - id;
+commit;
+update swapped set id = case id when 1 then 2 when 2 then 1 else id end;
+begin;
+update two_unique set u = 11 - u;
+update two_unique set v = 'tmp' where id = 1;
+update two_unique set v = 'v1' where id = 2;
+update two_unique set v = 'v2' where id = 1;
+commit;
+update two_unique set id = id + 10, u = u + 10;
+begin;
+delete from two_unique where id = 12;
+insert into two_unique values (99, 9, 'v1');
+commit;
+begin;
+update chain set pos = pos + 1;
+insert into chain values (11, 1, 'first');
+update chain set pos = 12 - pos;
+commit;
+begin;
+update composite set b = b || 'x', a = a + 1 where a = 1;
+update composite set a = 0 where a = 2;
+delete from composite where b = 'b3';
+commit;
