@@ -6,7 +6,10 @@
  *
  * Borders of the copy: a transaction that ended before the snapshot of which the target's schema
  * was made is in there. A table that was copied from a later snapshot than a statement that altered
- * it has rows of another shape than the target had then: it would have to be copied again.
+ * it has rows of another shape than the target had then: the sink stops.
+ *
+ * Where the feed does not have the rows as a statement left them, a new copy of the table is asked
+ * for (resync.h) in front of the statement, and the rows are left out until it has joined.
  */
 #include "agent/pipeline/ddl.h"
 
@@ -21,6 +24,7 @@
 #include "agent/pipeline/ddl_message.h"
 #include "agent/pipeline/ddl_policy.h"
 #include "agent/pipeline/ddl_text.h"
+#include "agent/pipeline/resync.h"
 
 #define PLACE_SIZE  48
 #define WAITING_MAX ((size_t)64 << 20)
@@ -235,25 +239,36 @@ read_decision(struct passage *p, struct err *err)
 /* --- executing ----------------------------------------------------------------------------------
  */
 
-/* Why a table has to be copied; NULL: none has to. */
+/* A table of the statement that was copied when it had been altered already; NULL: none was. */
 static const char *
-needs_copy(const struct passage *p, const char **table)
+copied_later(const struct passage *p)
+{
+    const struct ddl_message *m = &p->message;
+    for (size_t i = 0; strcmp(m->tag, "ALTER TABLE") == 0 && i < m->objects_len; i++) {
+        if (!table_sync_wants(p->gate->o.sync, m->objects[i].relation, p->commit_record)) {
+            return m->objects[i].table ? m->objects[i].table : "?";
+        }
+    }
+    return NULL;
+}
+
+/* Tables whose rows the feed does not have as the statement left them. Noted before the statement
+ * can be committed: a crash in between asks for a copy too many, never for one too few. */
+static bool
+ask_for_copies(const struct passage *p, struct err *err)
 {
     const struct ddl_message *m = &p->message;
     const struct ddl_gate *g = p->gate;
     for (size_t i = 0; i < m->copies_len; i++) {
-        if (strcmp(m->copies[i].publication, g->o.publication) == 0) {
-            *table = m->copies[i].name;
-            return m->copies[i].reason;
+        const struct ddl_table *c = &m->copies[i];
+        const struct resync_table t = {
+            .oid = c->oid, .schema = c->schema, .name = c->name, .position = p->position.commit};
+        if (strcmp(c->publication, g->o.publication) == 0 &&
+            !resync_request(g->o.store, g->o.sink, &t, c->reason, err)) {
+            return false;
         }
     }
-    for (size_t i = 0; strcmp(m->tag, "ALTER TABLE") == 0 && i < m->objects_len; i++) {
-        if (!table_sync_wants(g->o.sync, m->objects[i].relation, p->commit_record)) {
-            *table = m->objects[i].table;
-            return "it was copied when it had been altered already";
-        }
-    }
-    return NULL;
+    return true;
 }
 
 /* What a DROP of one relation names. */
@@ -308,7 +323,7 @@ execute(struct passage *p, struct err *err)
         .settings_len = m->settings_len,
         .values = m->missing,
         .values_len = m->missing_len};
-    if (!note_new_tables(p, err)) {
+    if (!note_new_tables(p, err) || !ask_for_copies(p, err)) {
         return false;
     }
     if (!p->sink->ops->ddl(p->sink, &d, err)) {
@@ -351,7 +366,7 @@ follow_decision(struct passage *p, struct err *err)
 static bool
 act(struct passage *p, struct err *err)
 {
-    const char *table = NULL, *copy = NULL;
+    const char *later = NULL;
     if (p->judgement.verdict == DDL_PASS) {
         return true;
     }
@@ -367,11 +382,12 @@ act(struct passage *p, struct err *err)
     if (p->judgement.verdict == DDL_STOP) {
         return stop(p, p->judgement.why, err);
     }
-    copy = needs_copy(p, &table);
-    if (copy) {
+    later = copied_later(p);
+    if (later) {
         char why[300];
-        snprintf(
-            why, sizeof(why), "table '%s' has to be copied again: %s", table ? table : "?", copy);
+        snprintf(why, sizeof(why),
+            "table '%s' has to be copied again: it was copied when it had been altered already",
+            later);
         return stop(p, why, err);
     }
     return execute(p, err);

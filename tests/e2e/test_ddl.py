@@ -82,6 +82,9 @@ def play(world, agent, text):
             world.target.psql(target[i], world.db)
         agent.cmd("ddl", decisions[i], check=True)
     agent.caught_up()
+    # Tables whose rows have to be copied again do so while everything else goes on.
+    until(lambda: not any(k["tables_stopped_total"] for k in agent.status()["sinks"]), 60, "copies that were asked for")
+    agent.caught_up()
     world.assert_equal(with_sequences=False)
 
 

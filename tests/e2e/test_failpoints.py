@@ -105,6 +105,14 @@ def leave_behind(world, agent):
     attempt(agent, ("resume", "target"), lambda d: d.returncode == 0)
 
 
+def alter_some(world):
+    """Statements that are executed on the target in their place."""
+    for _ in range(6):
+        name = f"made_{time.monotonic_ns()}"
+        world.source.psql(f"begin; create table {name} (id int primary key); insert into {name} values (1); "
+                          f"alter table {name} add column v text; commit", world.db)
+
+
 def drive(world, agent, spec):
     """One run to the end of the migration, or to the point where it is killed (Died)."""
     agent.start(env={"TIDEGATE_FAILPOINTS": spec} if spec else {})
@@ -116,6 +124,11 @@ def drive(world, agent, spec):
     if spec.startswith("sink.copied"):
         for _ in range(6):
             world.source.psql("insert into a (v) select g from generate_series(1, 3000) g", world.db, check=False)
+    if spec.startswith(("ddl.", "sink.ddl")):
+        alter_some(world)
+    if spec.startswith("sink.copied"):
+        for _ in range(6):
+            world.source.psql("insert into a (v) select g from generate_series(1, 20000) g", world.db)
     if spec.startswith("spool.pack."):
         leave_behind(world, agent)
     # Enough for several segments, so that sealing and retiring happen.
@@ -143,7 +156,7 @@ def test_kill_at(point, world, monkeypatch):
     # Files of packed segments are not used again.
     compression = "none" if point == "spool.recycled" else "zstd"
     agent = world.agent({"spool": {"segment_size": "1MiB", "compression": compression},
-                         "copy": {"split_above": "4MiB"}})
+                         "copy": {"split_above": "4MiB"}, "schema": {"roles": "without_passwords"}})
     # The first and the second time the point is reached, then in a row; then to the end.
     kills = 0
     specs = [f"{point}=kill:1", f"{point}=kill:2", f"{point}=kill:5", ""]
