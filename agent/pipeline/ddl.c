@@ -207,6 +207,15 @@ stop(struct passage *p, const char *why, struct err *err)
         p->gate->o.sink, p->gate->o.sink);
 }
 
+/* The same while the session still works: what was handed over before is committed first, so that
+ * the sink stands right in front of the statement's transaction. */
+static bool
+stop_here(struct passage *p, const char *why, struct err *err)
+{
+    struct sink_progress progress;
+    return sink_sync(p->sink, &progress, err) && stop(p, why, err);
+}
+
 static bool
 forget_waiting(struct passage *p, struct err *err)
 {
@@ -344,8 +353,9 @@ follow_decision(struct passage *p, struct err *err)
     if (p->message.failed && p->message.unpublished) {
         return leave_out(p, "passed over", p->judgement.why, err);
     }
-    return p->text.kind == DDL_TEXT_FOUND && !p->message.failed ? execute(p, err)
-                                                                : stop(p, p->judgement.why, err);
+    return p->text.kind == DDL_TEXT_FOUND && !p->message.failed
+               ? execute(p, err)
+               : stop_here(p, p->judgement.why, err);
 }
 
 static bool
@@ -365,14 +375,14 @@ act(struct passage *p, struct err *err)
         return leave_out(p, "left out", p->judgement.why, err);
     }
     if (p->judgement.verdict == DDL_STOP) {
-        return stop(p, p->judgement.why, err);
+        return stop_here(p, p->judgement.why, err);
     }
     copy = needs_copy(p, &table);
     if (copy) {
         char why[300];
         snprintf(
             why, sizeof(why), "table '%s' has to be copied again: %s", table ? table : "?", copy);
-        return stop(p, why, err);
+        return stop_here(p, why, err);
     }
     return execute(p, err);
 }

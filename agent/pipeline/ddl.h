@@ -70,7 +70,7 @@ bool ddl_waiting(struct store *s, const char *sink, char **out, struct err *err)
 bool ddl_decide(struct store *s, const char *sink, bool apply, struct err *err) must_use;
 /* The word about the place in what is stored as decisions ("apply", "skip"), NULL: none. */
 const char *ddl_decision_find(const char *decisions, const char *place);
-/* The decisions of the place's transaction without that place's own; new. */
+/* The last decisions without that place's own; new. */
 char *ddl_decision_others(const char *decisions, const char *place);
 /* Whether the table came by a statement, so that all its rows are in the feed. */
 bool ddl_brought(struct store *s, uint32_t oid, bool *brought, struct err *err) must_use;

@@ -14,6 +14,7 @@
 #include "agent/snapshot/large_object_sync.h"
 #include "agent/snapshot/large_objects.h"
 #include "agent/snapshot/matviews.h"
+#include "agent/snapshot/newcomers.h"
 #include "agent/snapshot/pass.h"
 #include "agent/snapshot/pending.h"
 #include "agent/snapshot/sequences.h"

@@ -59,18 +59,6 @@ def stopped(agent, words, passed=(), name="target", n=0):
     return place
 
 
-@pytest.fixture(scope="module")
-def module_world(shared, root):
-    from conftest import _world
-    w = _world(shared[0], shared[1], root, "ddl_cases")
-    yield w
-    w.close()
-    for s in shared:
-        s.drop_db(w.db)
-    shared[1].psql("select pg_replication_origin_drop(roname) from pg_replication_origin "
-                   "where roname like 'tidegate%'", check=False)
-
-
 def began(world, settings=None):
     roles(world)
     world.source.psql("create table old (id int primary key, v text); insert into old values (1, 'x')", world.db)
@@ -80,8 +68,8 @@ def began(world, settings=None):
 
 
 @pytest.fixture(scope="module")
-def streaming(module_world):
-    return began(module_world)
+def streaming(lasting_world):
+    return began(lasting_world)
 
 
 def play(world, agent, text):
@@ -98,8 +86,8 @@ def play(world, agent, text):
 
 
 @pytest.mark.parametrize("name", [n for n in FILES if not said(read(n), "settings")])
-def test_file(module_world, streaming, name):
-    play(module_world, streaming, read(name))
+def test_file(lasting_world, streaming, name):
+    play(lasting_world, streaming, read(name))
 
 
 @pytest.mark.parametrize("name", [n for n in FILES if said(read(n), "settings")])
