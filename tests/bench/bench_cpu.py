@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -66,9 +67,17 @@ class Bench:
                          "drop schema if exists tidegate cascade")
         return [self.server.uri()]
 
+    def count(self, path, kind, rounds):
+        found = run(path, kind, rounds, *self.where(path, kind, rounds))
+        if path == "apply":
+            wanted = ROWS * (rounds if kind == "insert" else 1)
+            there = int(self.server.one("select count(*) from t where b is not null"))
+            assert there == wanted, f"{there} rows arrived, not {wanted}"
+        return found
+
     def per_row(self, path, kind):
         # The long run is the last, and leaves its profile.
-        short, long = (run(path, kind, n, *self.where(path, kind, n)) for n in (SHORT, LONG))
+        short, long = (self.count(path, kind, n) for n in (SHORT, LONG))
         return (long - short) / ((LONG - SHORT) * ROWS)
 
     def close(self):
@@ -84,6 +93,11 @@ def main():
     args = parser.parse_args()
     if not shutil.which("valgrind"):
         parser.error("valgrind is not installed: tests/lib/deps.sh bench")
+
+    def terminated(*_):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, terminated)
     os.makedirs(OUT, exist_ok=True)
     root = tempfile.mkdtemp(prefix="tidegate-bench-")
     os.chmod(root, 0o755)

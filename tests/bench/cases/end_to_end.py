@@ -7,7 +7,6 @@ from cases.insert_batches import TABLE, load
 from suite.agents import BenchAgent
 from suite.backlog import NATIVE, Backlog
 from suite.result import OURS
-from suite.stats import spread
 
 TITLE = "end to end"
 SIZES = {"full": {"rows": 2000000, "per_transaction": 1000}, "short": {"rows": 150000, "per_transaction": 1000}}
@@ -33,7 +32,8 @@ def run(world, size, result):
     result.compare(what + ", from a full spool", NATIVE, runs, times=True)
     result.compare(what + ", from the slot", NATIVE, runs, times=True, ours=THROUGH)
     if OURS in runs and THROUGH in runs:
-        slowest = max(capture["wall"], spread([r["wall"] for r in runs[OURS]])["median"])
+        # The better of two: a stage that was held up once makes no bound that is easy to keep.
+        slowest = max(capture["wall"], min(r["wall"] for r in runs[OURS]))
         bounds = [max(slowest, sum(r["cpu"].values()) / os.cpu_count()) for r in runs[THROUGH]]
         result.measure("time to the run's own bound", [r["wall"] / b for r, b in zip(runs[THROUGH], bounds)], "ratio", 1.15,
                        1.07)

@@ -198,10 +198,13 @@ class Backlog:
             wanted = pool.submit(w.contents, w.source, "bench", self.skip_tables)
             found = {db: pool.submit(w.contents, w.target, db) for db in places}
         for db, who in places.items():
-            if found[db].result() != wanted.result() and who in runs:
+            left, right = wanted.result(), found[db].result()
+            differ = sorted(t for t in left.keys() | right.keys() if left.get(t) != right.get(t))
+            if differ and who in runs:
                 del runs[who]
-                self.result.skip(who, "its contents differ from the source's")
-                say(f"  {who}: contents differ in {db}")
+                self.result.skip(who, f"its contents differ from the source's in {', '.join(differ[:3])}")
+                say(f"  {who}: {db} differs in {len(differ)} tables: "
+                    + "; ".join(f"{t} source {left.get(t)} target {right.get(t)}" for t in differ[:3]))
 
     def report(self, what, runs, rows, gate, aim, ours=OURS):
         """The usual lines of an apply benchmark."""

@@ -30,7 +30,7 @@ def groups(data):
     """[(what, note, [(name, color, spread of wall seconds)])] of the comparisons; those of one work are one group."""
     out = []
     for c in data["comparisons"]:
-        unit = " times as fast" if c["times"] else " of the time"
+        unit = " times as fast" if c["times"] else " × the time"
         note = f"{number(c['wall']['median'])}{unit}" if c["wall"] else ""
         bars = [(name, "ours" if name == c["ours"] else "peer", stats.spread([r["wall"] for r in runs]))
                 for name, runs in c["runs"].items()]
