@@ -388,12 +388,18 @@ act(struct passage *p, struct err *err)
 }
 
 bool
+ddl_is_message(const struct change *c)
+{
+    return c->kind == CHANGE_MESSAGE && strcmp(c->prefix, DDL_PREFIX) == 0;
+}
+
+bool
 ddl_gate_message(struct ddl_gate *g, struct sink *sink, const struct change *c,
     uint64_t commit_record, struct err *err)
 {
     g->waits = false;
-    if (!g->o.store || !g->token || !sink->ops->ddl || strcmp(c->prefix, DDL_PREFIX) != 0 ||
-        !c->transactional || commit_record < g->schema) {
+    if (!g->o.store || !g->token || !sink->ops->ddl || !c->transactional ||
+        commit_record < g->schema) {
         return true;
     }
     struct passage p = {

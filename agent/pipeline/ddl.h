@@ -50,7 +50,9 @@ struct ddl_gate *ddl_gate_new(const struct ddl_options *o); /* borrows what they
 void ddl_gate_free(struct ddl_gate *g);                     /* accepts NULL */
 /* A session begins: reads what the store has. */
 bool ddl_gate_open(struct ddl_gate *g, struct err *err) must_use;
-/* A MESSAGE of the feed, in its place; `commit_record` as in table_sync.h. ERR_DATA when the sink
+/* Whether a change is a message for the gate; other messages are the sink's. */
+bool ddl_is_message(const struct change *c);
+/* Such a message of the feed, in its place; `commit_record` as in table_sync.h. ERR_DATA when the sink
  * has to stop there: the statement is noted as the one that waits, and handing it over again, in
  * another session, asks the store for the operator's decision. */
 bool ddl_gate_message(struct ddl_gate *g, struct sink *sink, const struct change *c,
