@@ -211,6 +211,15 @@ stop(struct passage *p, const char *why, struct err *err)
         p->gate->o.sink, p->gate->o.sink);
 }
 
+/* The same while the session still works: what was handed over before is committed first, so that
+ * the sink stands right in front of the statement's transaction. */
+static bool
+stop_here(struct passage *p, const char *why, struct err *err)
+{
+    struct sink_progress progress;
+    return sink_sync(p->sink, &progress, err) && stop(p, why, err);
+}
+
 static bool
 forget_waiting(struct passage *p, struct err *err)
 {
@@ -359,8 +368,9 @@ follow_decision(struct passage *p, struct err *err)
     if (p->message.failed && p->message.unpublished) {
         return leave_out(p, "passed over", p->judgement.why, err);
     }
-    return p->text.kind == DDL_TEXT_FOUND && !p->message.failed ? execute(p, err)
-                                                                : stop(p, p->judgement.why, err);
+    return p->text.kind == DDL_TEXT_FOUND && !p->message.failed
+               ? execute(p, err)
+               : stop_here(p, p->judgement.why, err);
 }
 
 static bool
@@ -380,7 +390,7 @@ act(struct passage *p, struct err *err)
         return leave_out(p, "left out", p->judgement.why, err);
     }
     if (p->judgement.verdict == DDL_STOP) {
-        return stop(p, p->judgement.why, err);
+        return stop_here(p, p->judgement.why, err);
     }
     later = copied_later(p);
     if (later) {
@@ -388,9 +398,15 @@ act(struct passage *p, struct err *err)
         snprintf(why, sizeof(why),
             "table '%s' has to be copied again: it was copied when it had been altered already",
             later);
-        return stop(p, why, err);
+        return stop_here(p, why, err);
     }
     return execute(p, err);
+}
+
+bool
+ddl_is_message(const struct change *c)
+{
+    return c->kind == CHANGE_MESSAGE && strcmp(c->prefix, DDL_PREFIX) == 0;
 }
 
 bool
@@ -398,8 +414,8 @@ ddl_gate_message(struct ddl_gate *g, struct sink *sink, const struct change *c,
     uint64_t commit_record, struct err *err)
 {
     g->waits = false;
-    if (!g->o.store || !g->token || !sink->ops->ddl || strcmp(c->prefix, DDL_PREFIX) != 0 ||
-        !c->transactional || commit_record < g->schema) {
+    if (!g->o.store || !g->token || !sink->ops->ddl || !c->transactional ||
+        commit_record < g->schema) {
         return true;
     }
     struct passage p = {

@@ -50,7 +50,9 @@ struct ddl_gate *ddl_gate_new(const struct ddl_options *o); /* borrows what they
 void ddl_gate_free(struct ddl_gate *g);                     /* accepts NULL */
 /* A session begins: reads what the store has. */
 bool ddl_gate_open(struct ddl_gate *g, struct err *err) must_use;
-/* A MESSAGE of the feed, in its place; `commit_record` as in table_sync.h. ERR_DATA when the sink
+/* Whether a change is a message for the gate; other messages are the sink's. */
+bool ddl_is_message(const struct change *c);
+/* Such a message of the feed, in its place; `commit_record` as in table_sync.h. ERR_DATA when the sink
  * has to stop there: the statement is noted as the one that waits, and handing it over again, in
  * another session, asks the store for the operator's decision. */
 bool ddl_gate_message(struct ddl_gate *g, struct sink *sink, const struct change *c,
@@ -70,7 +72,7 @@ bool ddl_waiting(struct store *s, const char *sink, char **out, struct err *err)
 bool ddl_decide(struct store *s, const char *sink, bool apply, struct err *err) must_use;
 /* The word about the place in what is stored as decisions ("apply", "skip"), NULL: none. */
 const char *ddl_decision_find(const char *decisions, const char *place);
-/* The decisions of the place's transaction without that place's own; new. */
+/* The last decisions without that place's own; new. */
 char *ddl_decision_others(const char *decisions, const char *place);
 /* Whether the table came by a statement, so that all its rows are in the feed. */
 bool ddl_brought(struct store *s, uint32_t oid, bool *brought, struct err *err) must_use;

@@ -12,6 +12,8 @@
 #include "agent/base/buf.h"
 #include "agent/pipeline/ddl.h"
 
+#define DECISIONS_MAX 100 /* more are not on their way to a sink at a time */
+
 bool
 ddl_waiting(struct store *s, const char *sink, char **out, struct err *err)
 {
@@ -46,13 +48,15 @@ char *
 ddl_decision_others(const char *decisions, const char *place)
 {
     struct buf out;
-    size_t n = strlen(place), commit = strcspn(place, ":") + 1;
+    size_t n = strlen(place), lines = 0;
+    const char *from = decisions ? decisions : "", *end;
+    for (const char *c = from; *c; c++) {
+        lines += *c == '\n';
+    }
     buf_init(&out, (size_t)1 << 20);
-    const char *end;
-    for (const char *line = decisions ? decisions : ""; (end = strchr(line, '\n')) != NULL;
-         line = end + 1) {
+    for (const char *line = from; (end = strchr(line, '\n')) != NULL; line = end + 1) {
         bool own = strncmp(line, place, n) == 0 && line[n] == ' ';
-        if (!own && strncmp(line, place, commit) == 0) {
+        if (!own && lines-- <= DECISIONS_MAX) {
             buf_bytes(&out, line, (size_t)(end + 1 - line));
         }
     }
@@ -61,7 +65,7 @@ ddl_decision_others(const char *decisions, const char *place)
     return text;
 }
 
-/* Behind those about other statements of the same transaction. */
+/* Behind the earlier ones. */
 static bool
 add_decision(
     struct store *s, const char *sink, const char *place, const char *word, struct err *err)

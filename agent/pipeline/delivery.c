@@ -267,7 +267,7 @@ hand_over(struct delivery *d, const struct record *rec, struct err *err)
     arena_reset(&d->arena);
     bool meant = false;
     bool ok = is_meant(d, &change, &meant, err) &&
-              (!meant || (change.kind == CHANGE_MESSAGE
+              (!meant || (ddl_is_message(&change)
                                  ? ddl_gate_message(d->ddl, d->sink, &change, d->commit_record, err)
                                  : look_at_prepared(d, &change, err) &&
                                        apply_or_park(d, rec, &change, err) &&

@@ -340,6 +340,7 @@ delivery_broke(struct world *w, struct target *t, const struct err *err)
         w->seen[SEEN_ROW_BY_ROW]++;
         world_trace(w, "%s: row by row", t->name);
         return;
+    case DELIVERY_UNDECIDED: /* there is no DDL here */
     case DELIVERY_FAILED:
         break;
     }
