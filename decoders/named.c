@@ -59,6 +59,7 @@ named_clear(struct named *n)
 {
     struct named_table *t, *next;
     HASH_ITER (by_id, n->by_id, t, next) {
+        /* cppcheck-suppress uninitvar ; the macro sets it */
         forget(n, t);
     }
     relation_cache_clear(&n->relations);

@@ -160,66 +160,15 @@ reader_init(struct reader *r, struct slice s)
     *r = (struct reader){.at = s.data, .end = s.len == 0 ? s.data : s.data + s.len};
 }
 
-/* The next `len` bytes, or NULL when they are not there. */
-static const uint8_t *
-take(struct reader *r, size_t len)
-{
-    if (r->failed || len > reader_left(r)) {
-        r->failed = true;
-        return NULL;
-    }
-    const uint8_t *p = r->at;
-    if (len > 0) {
-        r->at += len;
-    }
-    return p;
-}
-
-uint8_t
-reader_u8(struct reader *r)
-{
-    const uint8_t *p = take(r, 1);
-    return p == NULL ? 0 : *p;
-}
-
-uint16_t
-reader_u16(struct reader *r)
-{
-    uint16_t v = 0;
-    const uint8_t *p = take(r, sizeof v);
-    if (p != NULL) {
-        memcpy(&v, p, sizeof v);
-    }
-    return __builtin_bswap16(v);
-}
-
-uint32_t
-reader_u32(struct reader *r)
-{
-    uint32_t v = 0;
-    const uint8_t *p = take(r, sizeof v);
-    if (p != NULL) {
-        memcpy(&v, p, sizeof v);
-    }
-    return __builtin_bswap32(v);
-}
-
 uint64_t
 reader_u64(struct reader *r)
 {
     uint64_t v = 0;
-    const uint8_t *p = take(r, sizeof v);
+    const uint8_t *p = reader_take(r, sizeof v);
     if (p != NULL) {
         memcpy(&v, p, sizeof v);
     }
     return __builtin_bswap64(v);
-}
-
-struct slice
-reader_bytes(struct reader *r, size_t len)
-{
-    const uint8_t *p = take(r, len);
-    return r->failed ? slice_of(NULL, 0) : slice_of(p, len);
 }
 
 const char *

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "agent/base/err.h"
 
@@ -61,16 +62,61 @@ struct reader {
 };
 
 void reader_init(struct reader *r, struct slice s);
-uint8_t reader_u8(struct reader *r);
-uint16_t reader_u16(struct reader *r); /* network byte order, as all below */
-uint32_t reader_u32(struct reader *r);
+size_t reader_left(const struct reader *r);
+bool reader_ok(const struct reader *r); /* nothing was read past the end */
+
+/* The next `len` bytes, or NULL when they are not there. Inline like what follows: decoders call
+ * them several times for each value. */
+static inline const uint8_t *
+reader_take(struct reader *r, size_t len)
+{
+    const uint8_t *p = r->at;
+    if (r->failed || (len > 0 && (p == NULL || len > (size_t)(r->end - p)))) {
+        r->failed = true;
+        return NULL;
+    }
+    if (len > 0) {
+        r->at = p + len;
+    }
+    return p;
+}
+static inline uint8_t
+reader_u8(struct reader *r)
+{
+    const uint8_t *p = reader_take(r, 1);
+    return p == NULL ? 0 : *p;
+}
+/* Network byte order, as all below. */
+static inline uint16_t
+reader_u16(struct reader *r)
+{
+    uint16_t v = 0;
+    const uint8_t *p = reader_take(r, sizeof v);
+    if (p != NULL) {
+        memcpy(&v, p, sizeof v);
+    }
+    return __builtin_bswap16(v);
+}
+static inline uint32_t
+reader_u32(struct reader *r)
+{
+    uint32_t v = 0;
+    const uint8_t *p = reader_take(r, sizeof v);
+    if (p != NULL) {
+        memcpy(&v, p, sizeof v);
+    }
+    return __builtin_bswap32(v);
+}
+static inline struct slice
+reader_bytes(struct reader *r, size_t len)
+{
+    const uint8_t *p = reader_take(r, len);
+    return r->failed ? (struct slice){0} : slice_of(p, len);
+}
 uint64_t reader_u64(struct reader *r);
-struct slice reader_bytes(struct reader *r, size_t len);
 /* Up to a NUL byte, which must be there; the returned string is terminated in place. "" when
  * failed. */
 const char *reader_cstr(struct reader *r);
-size_t reader_left(const struct reader *r);
-bool reader_ok(const struct reader *r);  /* nothing was read past the end */
 bool reader_end(const struct reader *r); /* ok, and everything was consumed */
 
 #endif

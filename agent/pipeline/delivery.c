@@ -17,7 +17,7 @@
 #include "agent/pipeline/doubts.h"
 
 #define SYNC_AFTER_US  200000 /* how old an applied position may get before it is made durable */
-#define POLL_EVERY     64     /* records between two looks at the sink while data keeps coming */
+#define POLL_EVERY     256    /* records between two looks at the sink while data keeps coming */
 #define FIRST_RETRY_US 200000
 #define ARENA_BLOCK    (64U << 10)
 #define STABLE_US      60000000 /* a session that lasted this long clears the retry count */

@@ -33,6 +33,7 @@
 #include "agent/snapshot/identities.h"
 #include "agent/snapshot/large_objects.h"
 #include "agent/snapshot/matviews.h"
+#include "agent/snapshot/newcomers.h"
 #include "agent/snapshot/pending.h"
 #include "agent/snapshot/roles.h"
 #include "agent/snapshot/run.h"
@@ -191,6 +192,15 @@ open_keeper(struct pass *p, const char *exported, struct err *err)
     return choose_encoding(p, err);
 }
 
+/* Something of the schema was made on the target. */
+static bool
+has_begun(const struct pass *p)
+{
+    size_t first;
+    return ledger_prefix(&p->ledger, "pre ", &first) > 0 ||
+           ledger_prefix(&p->ledger, "post ", &first) > 0;
+}
+
 /* Statements of DDL that the feed brings from before this position are in the schema already. Noted
  * first: a dump that was made and not used yet is made again. */
 static bool
@@ -205,14 +215,12 @@ static bool
 make_schema(struct pass *p, struct err *err)
 {
     struct snapshot *s = p->s;
-    size_t first;
-    bool begun = ledger_prefix(&p->ledger, "pre ", &first) > 0 ||
-                 ledger_prefix(&p->ledger, "post ", &first) > 0;
+    bool begun = has_begun(p);
     struct create c = {.target = p->target, .migration = s->o.name, .stop = s->o.stop};
     if (!begun) {
         schema_free(&s->schema);
     }
-    bool ok = (begun || note_schema_position(p, err)) &&
+    bool ok = (begun || p->run.sync == 0 || note_schema_position(p, err)) &&
               schema_dump(&s->o, p->keeper, p->run.snapshot, begun, err) &&
               schema_load(&s->o, PQserverVersion(p->keeper), &s->schema, err) &&
               (!s->o.roles || roles_carry(p->keeper, p->target, s->o.name, s->o.passwords, err)) &&
@@ -248,17 +256,19 @@ prepare(
         .o = &s->o, .schema = &s->schema, .tables = &r->info, .done = &p->ledger, .analyze = true};
     if (!session_target(&s->o, SESSION_SNAPSHOT, NULL, &p->target, NULL, err) ||
         !session_end_leftovers(&s->o, p->target, err) || !ledger_ensure(p->target, err) ||
-        !ledger_read(p->target, s->o.name, &p->ledger, err) || !read_tables(p, err)) {
-        return false;
-    }
-    if (r->tables_left && !exported) {
-        return err_set(err, ERR_FATAL, "tables are left to copy, and there is no snapshot");
-    }
-    if (!open_keeper(p, exported, err)) {
+        !ledger_read(p->target, s->o.name, &p->ledger, err) || !open_keeper(p, exported, err)) {
         return false;
     }
     if (exported && imported) {
         imported(arg);
+    }
+    struct newcomers_snapshot at = {
+        .source = p->keeper, .sync = r->sync, .first = s->o.copy_schema && !has_begun(p)};
+    if ((exported && !newcomers_take(&s->o, &at, err)) || !read_tables(p, err)) {
+        return false;
+    }
+    if (r->tables_left && !exported) {
+        return err_set(err, ERR_FATAL, "tables are left to copy, and there is no snapshot");
     }
     if (!plan_tables(p, err)) {
         return false;

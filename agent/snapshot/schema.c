@@ -232,8 +232,8 @@ is_ours(const struct snapshot_options *o, const struct toc_entry *e)
         strcmp(e->name, o->publication) == 0) {
         return true;
     }
-    return (strcmp(e->type, "PUBLICATION") == 0 || strcmp(e->type, "EVENT TRIGGER") == 0) &&
-           strncmp(e->name, "tidegate_", 9) == 0;
+    return (strcmp(e->type, "PUBLICATION") == 0 && strncmp(e->name, "tidegate_", 9) == 0) ||
+           (strcmp(e->type, "EVENT TRIGGER") == 0 && strncmp(e->name, "tidegate_ddl_", 13) == 0);
 }
 
 static bool

@@ -14,6 +14,7 @@
 #include "agent/snapshot/large_object_sync.h"
 #include "agent/snapshot/large_objects.h"
 #include "agent/snapshot/matviews.h"
+#include "agent/snapshot/newcomers.h"
 #include "agent/snapshot/pass.h"
 #include "agent/snapshot/pending.h"
 #include "agent/snapshot/sequences.h"
@@ -83,6 +84,7 @@ snapshot_needs_copy(struct snapshot *s, bool *needs, struct err *err)
               ledger_read(target, s->o.name, &ledger, err) &&
               pass_read_rows(s, &ledger, &rows, &n, err);
     *needs = false;
+    ok = ok && (!s->o.copy_schema || newcomers_possible(&s->o, needs, err));
     for (size_t i = 0; ok && i < n; i++) {
         *needs = *needs || pass_is_unfinished(&rows[i]);
     }

@@ -303,6 +303,7 @@ forget_other_names(struct feed_tables *t, const struct known_name *now)
 {
     struct known_name *k, *next;
     HASH_ITER (hh, t->names, k, next) {
+        /* cppcheck-suppress uninitvar ; the macro sets it */
         if (k != now && k->table.oid == now->table.oid) {
             k->table.described = false;
         }
@@ -341,6 +342,7 @@ feed_tables_mentioned(const struct feed_tables *t, const char *text)
     char quoted[2 * NAME_MAX_BYTES + 8];
     HASH_ITER (hh, t->names, k, next) {
         snprintf(quoted, sizeof(quoted), "\"%s\".\"%s\"", k->key, k->key + strlen(k->key) + 1);
+        /* cppcheck-suppress uninitvar ; the macro sets it */
         if (k->table.oid != 0 && strstr(text, quoted)) {
             return true;
         }

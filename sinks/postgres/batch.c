@@ -50,39 +50,60 @@ batch_possible(const struct target *t, const struct shape *s)
     return true;
 }
 
-static bool
-put_value(struct buf *image, const struct value *v)
+/* Bytes of the value in an image; more than a row may have when it cannot be in one. */
+static size_t
+value_size(const struct value *v)
 {
-    if (v->status == VALUE_NULL) {
-        buf_u32(image, NO_VALUE);
-        return true;
+    bool fits = v->status == VALUE_NULL ||
+                (v->status == VALUE_BINARY && v->bytes.len <= BATCH_ROW_BYTES);
+    return !fits ? BATCH_ROW_BYTES + 1 : 4 + (v->status == VALUE_NULL ? 0 : v->bytes.len);
+}
+
+static uint8_t *
+put_value(uint8_t *to, const struct value *v)
+{
+    bool null = v->status == VALUE_NULL;
+    uint32_t len = __builtin_bswap32(null ? NO_VALUE : (uint32_t)v->bytes.len);
+    memcpy(to, &len, 4);
+    if (!null && v->bytes.len > 0) {
+        memcpy(to + 4, v->bytes.data, v->bytes.len);
     }
-    if (v->status != VALUE_BINARY || v->bytes.len > BATCH_ROW_BYTES) {
-        return false;
+    return to + 4 + (null ? 0 : v->bytes.len);
+}
+
+/* Room for all of the row's values; NULL when it is to go alone. */
+static uint8_t *
+image_room(const struct change *c, const struct shape *s, struct buf *image)
+{
+    size_t size = 0;
+    for (uint16_t i = 0; i < s->len && size <= BATCH_ROW_BYTES; i++) {
+        size += s->use[i] & USE_SET ? value_size(&c->new.values[i]) : 0;
+        size += s->use[i] & USE_MATCH ? value_size(shape_match_value(c, i)) : 0;
     }
-    buf_u32(image, (uint32_t)v->bytes.len);
-    if (v->bytes.len > 0) {
-        buf_bytes(image, v->bytes.data, v->bytes.len);
-    }
-    return true;
+    buf_reset(image);
+    return size <= BATCH_ROW_BYTES ? buf_reserve(image, size) : NULL;
 }
 
 bool
 batch_image(const struct change *c, const struct shape *s, struct buf *image, uint32_t *key_at)
 {
-    buf_reset(image);
+    uint8_t *to = image_room(c, s, image);
+    if (!to) {
+        return false;
+    }
     for (uint16_t i = 0; i < s->len; i++) {
-        if ((s->use[i] & USE_SET) && !put_value(image, &c->new.values[i])) {
-            return false;
+        if (s->use[i] & USE_SET) {
+            to = put_value(to, &c->new.values[i]);
         }
     }
-    *key_at = (uint32_t)image->len;
-    for (uint16_t i = 0; i < s->len; i++) {
-        if ((s->use[i] & USE_MATCH) && !put_value(image, shape_match_value(c, i))) {
-            return false;
+    *key_at = (uint32_t)(to - image->data);
+    for (uint16_t i = 0; s->op != SHAPE_INSERT && i < s->len; i++) {
+        if (s->use[i] & USE_MATCH) {
+            to = put_value(to, shape_match_value(c, i));
         }
     }
-    return !image->failed && image->len <= BATCH_ROW_BYTES;
+    image->len = (size_t)(to - image->data);
+    return true;
 }
 
 struct batch *

@@ -24,14 +24,22 @@ is_sent(const struct value *v)
 static bool
 is_object_reference(uint32_t type)
 {
-    static const uint32_t types[] = {
-        24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191};
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (types[i] == type) {
-            return true;
-        }
+    switch (type) {
+    case 24:
+    case 2202:
+    case 2203:
+    case 2204:
+    case 2205:
+    case 2206:
+    case 3734:
+    case 3769:
+    case 4089:
+    case 4096:
+    case 4191:
+        return true;
+    default:
+        return false;
     }
-    return false;
 }
 
 /* A feed that knows of such columns is in text; this one was added since. */

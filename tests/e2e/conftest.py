@@ -146,6 +146,18 @@ def world(shared, root):
                    "where roname like 'tidegate%'", check=False)
 
 
+@pytest.fixture(scope="module")
+def lasting_world(shared, root):
+    """The same for all tests of a file that ask for it."""
+    w = _world(shared[0], shared[1], root, f"app_{next(_numbers)}")
+    yield w
+    w.close()
+    for s in shared:
+        s.drop_db(w.db)
+    shared[1].psql("select pg_replication_origin_drop(roname) from pg_replication_origin "
+                   "where roname like 'tidegate%'", check=False)
+
+
 @pytest.fixture
 def own_world(make_server, root):
     """own_world(source={...}, target={...}): databases on servers of the test's own."""

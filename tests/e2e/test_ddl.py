@@ -11,9 +11,13 @@ import glob
 import json
 import os
 import re
+import threading
+import time
 
 import pytest
 
+from lib import compare
+from lib.agent import assert_clear_error
 from lib.proc import until
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ddl")
@@ -46,25 +50,13 @@ def waiting(agent):
     return {w["sink"]: w for w in json.loads(done.stdout)["waiting"]} if done.returncode == 0 else {}
 
 
-def stopped(agent, words, passed=(), name="target"):
+def stopped(agent, words, passed=(), name="target", n=0):
     """Waits for a stop that is not among those passed; returns its place."""
     until(lambda: waiting(agent).get(name, {"place": None})["place"] not in {None, *passed}, 30, "the sink's stop")
-    until(lambda: sink(agent)["state"] == "stopped", 30, "the sink's state")
+    until(lambda: sink(agent, n)["state"] == "stopped", 30, "the sink's state")
     place = waiting(agent)[name]["place"]
-    assert re.search(words, sink(agent)["error"], re.I), sink(agent)["error"]
+    assert re.search(words, sink(agent, n)["error"], re.I), sink(agent, n)["error"]
     return place
-
-
-@pytest.fixture(scope="module")
-def module_world(shared, root):
-    from conftest import _world
-    w = _world(shared[0], shared[1], root, "ddl_cases")
-    yield w
-    w.close()
-    for s in shared:
-        s.drop_db(w.db)
-    shared[1].psql("select pg_replication_origin_drop(roname) from pg_replication_origin "
-                   "where roname like 'tidegate%'", check=False)
 
 
 def began(world, settings=None):
@@ -76,8 +68,8 @@ def began(world, settings=None):
 
 
 @pytest.fixture(scope="module")
-def streaming(module_world):
-    return began(module_world)
+def streaming(lasting_world):
+    return began(lasting_world)
 
 
 def play(world, agent, text):
@@ -94,11 +86,123 @@ def play(world, agent, text):
 
 
 @pytest.mark.parametrize("name", [n for n in FILES if not said(read(n), "settings")])
-def test_file(module_world, streaming, name):
-    play(module_world, streaming, read(name))
+def test_file(lasting_world, streaming, name):
+    play(lasting_world, streaming, read(name))
 
 
 @pytest.mark.parametrize("name", [n for n in FILES if said(read(n), "settings")])
 def test_file_with_settings(world, name):
     text = read(name)
     play(world, began(world, json.loads(said(text, "settings")[0])), text)
+
+
+def write_ddl(world, n):
+    """Transactions with rows in front of, between and behind DDL."""
+    for i in range(n):
+        world.source.psql(
+            f"begin; insert into old values ({100 + i}, 'a'); create table made_{i} (id int primary key, v text);"
+            f"insert into made_{i} values (1, 'b'), (2, 'c'); alter table old add column c{i} int default {i};"
+            f"update made_{i} set v = 'd' where id = 2; insert into old (id) values ({200 + i}); commit", world.db)
+
+
+@pytest.mark.crash
+def test_killed_around_ddl(world):
+    agent = began(world)
+    for i in range(4):
+        write_ddl_one = threading.Thread(target=write_ddl, args=(_Shifted(world, i), 3))
+        write_ddl_one.start()
+        time.sleep(0.3 * (i + 1))
+        agent.kill()
+        write_ddl_one.join()
+        agent.start()
+    agent.caught_up()
+    world.assert_equal()
+
+
+class _Shifted:
+    """A world whose statements use names and keys of their own."""
+
+    def __init__(self, world, n):
+        self.world, self.n, self.db, self.source = world, n, world.db, self
+
+    def psql(self, sql, db):
+        for name in ("made_", " c"):
+            sql = re.sub(rf"{name}(?=\d)", f"{name}{self.n}_" if name == "made_" else f" c{self.n}_", sql)
+        sql = re.sub(r"\((\d{3})", lambda m: f"({int(m[1]) + 1000 * self.n}", sql)
+        self.world.source.psql(sql, db)
+
+
+def test_two_sinks_and_a_later_one(world):
+    """Each sink decides for itself; one that joins has in its copy what was altered before."""
+    other, third = world.db + "_b", world.db + "_c"
+    for name in (other, third):
+        world.target.create_db(name)
+
+    def entry(name, db):
+        return {"name": name, "type": "postgresql", "dsn": world.target.uri(db)}
+
+    try:
+        sinks = [entry("target", world.db), entry("b", other)]
+        agent = began(world, {"sinks": sinks})
+        world.target.psql("create table made_0 (x int)", other)  # in the way
+        write_ddl(world, 2)
+        stopped(agent, "already exists", name="b", n=1)
+        until(lambda: world.target.one("select count(*) from old", world.db) == "5", 30, "the first sink")
+        world.target.psql("drop table made_0", other)
+        agent.cmd("ddl", "apply", "b", check=True)
+        agent.caught_up()
+        assert agent.stop() == 0
+        with open(agent.config) as f:
+            settings = json.load(f)
+        settings["sinks"].append(entry("c", third))
+        with open(agent.config, "w") as f:
+            json.dump(settings, f)
+        agent.start()
+        world.source.psql("alter table old add column late text default 'late'; insert into old (id) values (999)",
+                          world.db)
+        agent.streaming()
+        agent.caught_up()
+        world.assert_equal()
+        for name in (other, third):
+            assert not compare.differences(world.source, world.db, world.target, name)
+        agent.stop()
+        agent.cmd("cleanup", "--yes", check=True)
+        assert world.source.one("select count(*) from pg_event_trigger", world.db) == "0"
+        assert world.source.one("select count(*) from pg_namespace where nspname = 'tidegate_ddl'", world.db) == "0"
+    finally:
+        for name in (other, third):
+            world.target.drop_db(name)
+
+
+def test_messages_of_others_are_not_believed(world):
+    agent = began(world)
+    world.source.psql("create role ddl_forger; set role ddl_forger; select pg_logical_emit_message(true, 'tidegate.ddl',"
+                      "'{\"v\": 1, \"tag\": \"DROP TABLE\", \"query\": \"drop table old\", \"nth\": 1}')", world.db)
+    agent.caught_up()
+    assert world.target.one("select count(*) from old", world.db) == "1"
+    assert "not believed" in agent.err()
+    world.source.psql("drop role ddl_forger")
+
+
+def test_without_the_right_it_is_only_noticed(world):
+    world.source.psql("drop role if exists ddl_mover; create role ddl_mover login replication", check=False)
+    world.source.psql(f'alter database "{world.db}" owner to ddl_mover')
+    world.source.psql("create table old (id int primary key, v text); insert into old values (1, 'x');"
+                      "alter table old owner to ddl_mover", world.db)
+    world.target.psql("do $$ begin create role ddl_mover; exception when duplicate_object then null; end $$")
+    agent = world.agent(source_dsn=world.source.uri(world.db, user="ddl_mover"))
+    check = json.loads(agent.cmd("check", "--json").stdout)
+    assert [f["verdict"] for f in check["findings"] if f["id"] == "ddl-capture"] == ["warning"], check
+    agent.start()
+    agent.streaming()
+    assert "DDL is not captured" in agent.err()
+    world.source.psql("alter table old add column n int default 3; insert into old values (2, 'y', 4)", world.db)
+    assert agent.wait_exit(60) == 1
+    assert_clear_error(agent.err(), "lacks column 'n'", "add the column")
+    world.target.psql("alter table old add column n int default 3", world.db)
+    agent.start()
+    agent.caught_up()
+    world.assert_equal()
+    agent.stop()
+    world.source.psql(f'alter database "{world.db}" owner to postgres')
+    world.source.psql("reassign owned by ddl_mover to postgres", world.db)
