@@ -39,7 +39,7 @@ def spool(world, agent, end):
 
 def run(world, size, result):
     world.source.create_db("bench")
-    world.source.sql(TABLE + "; create publication bench_pub for all tables", "bench")
+    world.source.sql(TABLE + "; create publication bench_pub for table t", "bench")
     nobody = free_port()
     agents = []
     for n in range(ROUNDS):
