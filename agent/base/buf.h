@@ -111,7 +111,7 @@ static inline struct slice
 reader_bytes(struct reader *r, size_t len)
 {
     const uint8_t *p = reader_take(r, len);
-    return r->failed ? (struct slice){0} : slice_of(p, len);
+    return slice_of(r->failed ? NULL : p, r->failed ? 0 : len);
 }
 uint64_t reader_u64(struct reader *r);
 /* Up to a NUL byte, which must be there; the returned string is terminated in place. "" when

@@ -54,8 +54,8 @@ batch_possible(const struct target *t, const struct shape *s)
 static size_t
 value_size(const struct value *v)
 {
-    bool fits = v->status == VALUE_NULL ||
-                (v->status == VALUE_BINARY && v->bytes.len <= BATCH_ROW_BYTES);
+    bool fits =
+        v->status == VALUE_NULL || (v->status == VALUE_BINARY && v->bytes.len <= BATCH_ROW_BYTES);
     return !fits ? BATCH_ROW_BYTES + 1 : 4 + (v->status == VALUE_NULL ? 0 : v->bytes.len);
 }
 
