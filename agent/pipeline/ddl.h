@@ -52,9 +52,9 @@ void ddl_gate_free(struct ddl_gate *g);                     /* accepts NULL */
 bool ddl_gate_open(struct ddl_gate *g, struct err *err) must_use;
 /* Whether a change is a message for the gate; other messages are the sink's. */
 bool ddl_is_message(const struct change *c);
-/* Such a message of the feed, in its place; `commit_record` as in table_sync.h. ERR_DATA when the sink
- * has to stop there: the statement is noted as the one that waits, and handing it over again, in
- * another session, asks the store for the operator's decision. */
+/* Such a message of the feed, in its place; `commit_record` as in table_sync.h. ERR_DATA when the
+ * sink has to stop there: the statement is noted as the one that waits, and handing it over again,
+ * in another session, asks the store for the operator's decision. */
 bool ddl_gate_message(struct ddl_gate *g, struct sink *sink, const struct change *c,
     uint64_t commit_record, struct err *err) must_use;
 /* The last error was about a statement that waits for a decision. */
