@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/base/failpoint.h"
+#include "agent/pipeline/ddl.h"
 #include "agent/pipeline/letter.h"
 
 #define CLEAR  'c'
@@ -17,9 +18,9 @@
     "c"                                                                                            \
     "it is new to the migration, and its copy was not asked for at this sink"
 
-static void
-fill(
-    const struct resync_table *t, const char *sink, struct resync_row *row, struct table_row *table)
+static bool
+fill(struct store *store, const struct resync_table *t, const char *sink, struct resync_row *row,
+    struct table_row *table, struct err *err)
 {
     snprintf(row->sink, sizeof(row->sink), "%s", sink);
     row->oid = t->oid;
@@ -27,6 +28,7 @@ fill(
         .oid = t->oid, .bytes = t->bytes, .identity_changed = t->identity_changed};
     snprintf(table->schema, sizeof(table->schema), "%s", t->schema);
     snprintf(table->name, sizeof(table->name), "%s", t->name);
+    return ddl_brought(store, t->oid, &row->brought, err);
 }
 
 bool
@@ -35,7 +37,9 @@ resync_request(struct store *store, const char *sink, const struct resync_table 
 {
     struct resync_row row = {.state = RESYNC_ASKED, .create = t->create};
     struct table_row table;
-    fill(t, sink, &row, &table);
+    if (!fill(store, t, sink, &row, &table, err)) {
+        return false;
+    }
     int n = snprintf(row.reason, sizeof(row.reason), "%c%s", CLEAR, reason);
     row.reason_len = (size_t)n < sizeof(row.reason) ? (size_t)n : sizeof(row.reason) - 1;
     FAILPOINT("resync.ask");
@@ -73,8 +77,7 @@ resync_stop(struct store *store, const char *sink, const struct key_ring *keys,
 {
     struct resync_row row = {.state = RESYNC_STOPPED, .position = t->position};
     struct table_row table;
-    fill(t, sink, &row, &table);
-    if (!keep_reason(&row, keys, why, err)) {
+    if (!fill(store, t, sink, &row, &table, err) || !keep_reason(&row, keys, why, err)) {
         return false;
     }
     FAILPOINT("resync.stop");

@@ -73,6 +73,7 @@ others_locked(
     sqlite3_bind_int64(stmt, 2, row->oid);
     sqlite3_bind_int64(stmt, 3, row->since_us);
     sqlite3_bind_blob64(stmt, 4, other_reason, strlen(other_reason), SQLITE_STATIC);
+    sqlite3_bind_int(stmt, 5, !row->brought);
     return store_run_locked(s, STMT_RESYNC_OTHERS, "note a table to be copied", err);
 }
 
@@ -95,7 +96,7 @@ store_resync_put(struct store *s, const struct resync_row *row, const struct tab
     bool added = false;
     pthread_mutex_lock(&s->mutex);
     bool ok = store_run_locked(s, STMT_BEGIN, "begin", err) && list_locked(s, table, &added, err);
-    put.joins = row->joins || added;
+    put.joins = (row->joins || added) && !row->brought;
     put.since_us = clock_wall_us(&clock_system);
     ok = ok && put_locked(s, &put, err) && (!added || others_locked(s, &put, other_reason, err));
     ok = end_locked(s, ok, err);

@@ -30,6 +30,8 @@ struct resync_row {
     uint64_t wish;
     uint64_t position; /* of the transaction whose change was refused; 0: none was */
     uint64_t sync;     /* COPYING, COPIED: consistent point of the copy's snapshot */
+    bool brought;      /* only of a put: what its targets have came by the stream, so `joins` is not
+                          meant */
     bool joins;  /* new to the migration: rows that its target has already are not ours to remove */
     bool create; /* the copy makes the table where the target has none */
     int64_t since_us;                /* wall clock of the last request or stop */

@@ -132,7 +132,7 @@ static const char *const statement_sql[STMT_COUNT] = {
         " since_us = excluded.since_us, reason = excluded.reason",
     [STMT_RESYNC_OTHERS] =
         "INSERT INTO resync (sink, oid, state, position, joins, may_create, since_us, reason)"
-        " SELECT name, ?2, 'stopped', 0, 1, 0, ?3, ?4 FROM sink"
+        " SELECT name, ?2, 'stopped', 0, ?5, 0, ?3, ?4 FROM sink"
         " WHERE type = 'postgresql' AND name <> ?1 ON CONFLICT (sink, oid) DO NOTHING",
     [STMT_RESYNC_MOVE] = "UPDATE resync SET state = ?4, sync = ?5"
                          " WHERE sink = ?1 AND oid = ?2 AND wish = ?3",
