@@ -68,7 +68,7 @@ def test_kept_near_while_streaming(world):
     world.source.sql("select setval('plain', 1)", world.db)
     # One that comes later on both sides is found by its name.
     for s in (world.source, world.target):
-        s.sql("create sequence later", world.db)
+        s.sql("create sequence if not exists later", world.db)
     world.source.sql("select setval('later', 4711)", world.db)
     until(lambda: world.target.one("select last_value from later", world.db) == "4711", 20, "the later sequence")
     assert int(world.target.one("select last_value from plain", world.db)) >= int(at)

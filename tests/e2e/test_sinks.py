@@ -137,7 +137,8 @@ def test_one_target_is_away_and_the_other_goes_on(own_world, make_server):
     writers = w.write(clients=2)
     second.stop("fast")
     before = agent.status()
-    time.sleep(5)
+    until(lambda: agent.status()["spool"]["segments"] > before["spool"]["segments"], 60,
+          "another segment: retirement waits for sink two")
     writers.stop()
     lsn = w.source.one("select pg_current_wal_insert_lsn()", w.db)
     until(lambda: position(state(agent, "one")["durable_position"]) >= position(lsn), 30,
