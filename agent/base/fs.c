@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -132,12 +133,14 @@ system_size(const struct fs *fs, int fd, uint64_t *out)
     return 0;
 }
 
-/* The kernel grants a write lease only where this descriptor is the file's only one. */
+/* The kernel grants a write lease only where this descriptor is the file's only one. Somebody may
+ * open the file before it is given back; he waits for that moment, and the signal that tells us
+ * must be one that is ignored: SIGIO would end the process. */
 static int
 system_alone(const struct fs *fs, int fd)
 {
     (void)fs;
-    bool granted = fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
+    bool granted = fcntl(fd, F_SETSIG, SIGURG) == 0 && fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
     if (granted) {
         (void)fcntl(fd, F_SETLEASE, F_UNLCK);
     }

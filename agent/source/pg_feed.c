@@ -251,17 +251,17 @@ static bool
 check(const struct head *h, const struct pg_message *m, uint8_t type, struct err *err)
 {
     char name[8], place[32];
+    if (reader_ok(&h->r) && !h->wrong) {
+        return true;
+    }
     snprintf(name, sizeof(name), isprint(type) ? "%c" : "\\x%02x", type);
     snprintf(place, sizeof(place), "%X/%X", (unsigned)(m->wal_start >> 32), (unsigned)m->wal_start);
     if (!reader_ok(&h->r)) {
         return err_set(err, ERR_FATAL,
             "replication stream: message '%s' at %s is cut short (%zu bytes)", name, place, m->len);
     }
-    if (h->wrong) {
-        return err_set(
-            err, ERR_FATAL, "replication stream: message '%s' at %s %s", name, place, h->wrong);
-    }
-    return true;
+    return err_set(
+        err, ERR_FATAL, "replication stream: message '%s' at %s %s", name, place, h->wrong);
 }
 
 bool

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/base/fs.h"
@@ -194,6 +195,48 @@ space_is_plausible(void **state)
     assert_true(s.free <= s.total);
 }
 
+static void
+a_file_is_alone_until_somebody_opens_it(void **state)
+{
+    struct fixture *f = *state;
+    int fd = F->open(F, f->file, O_RDWR | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(F->alone(F, fd), 1);
+    int other = F->open(F, f->file, O_RDONLY, 0);
+    assert_true(other >= 0);
+    assert_int_equal(F->alone(F, fd), 0);
+    F->close(F, other);
+    assert_int_equal(F->alone(F, fd), 1);
+    F->close(F, fd);
+}
+
+/* The kernel tells the asker by a signal when an open comes in between: by SIGIO, which ends a
+ * process, unless it was told otherwise. */
+static void
+asking_survives_others_that_open_the_file(void **state)
+{
+    struct fixture *f = *state;
+    int fd = F->open(F, f->file, O_RDWR | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    pid_t asker = fork();
+    if (asker == 0) {
+        for (;;) {
+            (void)F->alone(F, fd);
+        }
+    }
+    F->close(F, fd);
+    for (int i = 0; i < 3000; i++) {
+        fd = F->open(F, f->file, O_RDONLY, 0);
+        assert_true(fd >= 0);
+        F->close(F, fd);
+    }
+    int status = 0;
+    assert_int_equal(kill(asker, SIGKILL), 0);
+    assert_int_equal(waitpid(asker, &status, 0), asker);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+}
+
 int
 main(void)
 {
@@ -207,6 +250,8 @@ main(void)
         TEST(rename_replaces_and_unlink_removes),
         TEST(list_names_everything_until_told_to_stop),
         TEST(space_is_plausible),
+        TEST(a_file_is_alone_until_somebody_opens_it),
+        TEST(asking_survives_others_that_open_the_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
