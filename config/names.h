@@ -15,7 +15,10 @@
 void origin_name(const struct config *config, size_t sink, char *out, size_t cap);
 /* That of a sink which joins a migration later, whatever its place in the configuration. */
 void origin_name_later(const struct config *config, size_t sink, char *out, size_t cap);
-#define ORIGIN_NAME_SIZE 160
+#define ORIGIN_NAME_SIZE     160
+/* Behind the sink's origin: the position of a table that is on its way back into the stream. No
+ * migration or sink can have it in its name. */
+#define ORIGIN_RESYNC_SUFFIX "/resync"
 
 /* As the server and the decoders call it: "pgoutput". */
 const char *plugin_name(enum plugin p);

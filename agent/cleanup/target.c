@@ -50,8 +50,10 @@ origin_of(const struct cleanup *c, size_t sink, char out[ORIGIN_NAME_SIZE])
 /* --- origin --------------------------------------------------------------------------------------
  */
 
+/* A sink's own, and what an agent that was killed may have left of a table's way back. */
+#define BOTH_ORIGINS "($1::text, $1::text || '" ORIGIN_RESYNC_SUFFIX "')"
 #define ORIGIN_EXISTS                                                                              \
-    "SELECT EXISTS (SELECT FROM pg_catalog.pg_replication_origin WHERE roname = $1)"
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_replication_origin WHERE roname IN " BOTH_ORIGINS ")"
 
 static bool
 drop_origin_once(PGconn *conn, const char *name, struct err *err)
@@ -61,9 +63,10 @@ drop_origin_once(PGconn *conn, const char *name, struct err *err)
         return false;
     }
     PGresult *res = NULL;
-    bool ok =
-        !there || pg_query(conn, "drop replication origin",
-                      "SELECT pg_catalog.pg_replication_origin_drop($1)", 1, &name, &res, err);
+    bool ok = !there || pg_query(conn, "drop replication origin",
+                            "SELECT pg_catalog.pg_replication_origin_drop(roname)"
+                            " FROM pg_catalog.pg_replication_origin WHERE roname IN " BOTH_ORIGINS,
+                            1, &name, &res, err);
     PQclear(res);
     return ok;
 }
@@ -98,8 +101,8 @@ static const struct helper {
         "SELECT EXISTS (SELECT FROM tidegate.ledger)", "DROP TABLE tidegate.ledger", false},
     {"progress", "SELECT pg_catalog.to_regclass('tidegate.progress') IS NOT NULL",
         "LOCK TABLE tidegate.progress",
-        "SELECT EXISTS (SELECT FROM tidegate.progress WHERE origin = $1)",
-        "DELETE FROM tidegate.progress WHERE origin = $1",
+        "SELECT EXISTS (SELECT FROM tidegate.progress WHERE origin IN " BOTH_ORIGINS ")",
+        "DELETE FROM tidegate.progress WHERE origin IN " BOTH_ORIGINS,
         "SELECT EXISTS (SELECT FROM tidegate.progress)", "DROP TABLE tidegate.progress", true},
     {"replayed", "SELECT pg_catalog.to_regclass('tidegate.replayed') IS NOT NULL",
         "LOCK TABLE tidegate.replayed",

@@ -34,6 +34,7 @@
 #include "agent/pipeline/resync_letters.h"
 #include "agent/pipeline/two_phase.h"
 #include "agent/snapshot/table_again.h"
+#include "config/names.h"
 
 #define LOOK_US        50000
 #define FIRST_RETRY_US 500000
@@ -230,7 +231,7 @@ forget_position(struct resync_job *j)
         .application_name = "tidegate resync", .timeout_us = j->o.config->network.timeout_us};
     PGconn *conn = NULL;
     struct err ignored = ERR_INIT;
-    char *origin = x_printf("%s" RESYNC_ORIGIN_SUFFIX, j->o.steps.params.origin);
+    char *origin = x_printf("%s" ORIGIN_RESYNC_SUFFIX, j->o.steps.params.origin);
     const char *params[] = {origin};
     PGresult *res = NULL;
     if (pg_connect(j->o.dsn, &o, &conn, &ignored)) {

@@ -9,6 +9,7 @@
 
 #include "agent/base/arena.h"
 #include "agent/base/failpoint.h"
+#include "config/names.h"
 
 #define LOOK_US      20000
 #define HELD_WAIT_US 15000000 /* a lane that does not stand still in that time is not there */
@@ -29,7 +30,7 @@ set_up(struct join *j, const struct resync_join *o, struct err *err)
         .store = o->store, .sink = o->row->sink, .keys = o->keys, .stops = true, .join = o->row};
     j->view = resync_view_new(&view);
     j->name = x_printf("%s resync", o->row->sink);
-    j->origin = x_printf("%s" RESYNC_ORIGIN_SUFFIX, o->steps.params.origin);
+    j->origin = x_printf("%s" ORIGIN_RESYNC_SUFFIX, o->steps.params.origin);
     struct delivery_options steps = o->steps;
     steps.params.name = j->name;
     steps.params.origin = j->origin;

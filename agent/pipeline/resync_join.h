@@ -17,10 +17,6 @@
 #include "agent/pipeline/delivery.h"
 #include "agent/pipeline/resync_view.h"
 
-#define RESYNC_ORIGIN_SUFFIX                                                                       \
-    "_resync" /* behind the sink's origin: where the join's position is                            \
-               */
-
 struct resync_join {
     struct delivery_options steps; /* of the lane */
     struct resync_view *lane;
