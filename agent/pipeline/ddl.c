@@ -261,11 +261,49 @@ copied_later(const struct passage *p)
     return NULL;
 }
 
+static bool
+is_altered(const struct ddl_message *m, uint32_t oid)
+{
+    bool found = false;
+    for (size_t i = 0; strcmp(m->tag, "ALTER TABLE") == 0 && i < m->objects_len; i++) {
+        found = found || m->objects[i].relation == oid;
+    }
+    return found;
+}
+
+/* A table that is being copied anew has rows of two shapes when it is altered in between: those
+ * that its way back brings may stand in front of the statement, which the target has executed by
+ * then. */
+static bool
+copy_altered_again(const struct passage *p, struct err *err)
+{
+    const struct ddl_gate *g = p->gate;
+    struct resync_row *rows = NULL;
+    size_t n = 0;
+    if (!store_resyncs(g->o.store, g->o.sink, &rows, &n, err)) {
+        return false;
+    }
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
+        const struct resync_table t = {
+            .oid = rows[i].oid, .schema = rows[i].schema, .name = rows[i].name};
+        if (rows[i].state != RESYNC_STOPPED && is_altered(&p->message, rows[i].oid)) {
+            ok = resync_request(
+                g->o.store, g->o.sink, &t, "it was altered while it was copied", err);
+        }
+    }
+    x_free(rows);
+    return ok;
+}
+
 /* Tables whose rows the feed does not have as the statement left them. Noted before the statement
  * can be committed: a crash in between asks for a copy too many, never for one too few. */
 static bool
 ask_for_copies(const struct passage *p, struct err *err)
 {
+    if (!copy_altered_again(p, err)) {
+        return false;
+    }
     const struct ddl_message *m = &p->message;
     const struct ddl_gate *g = p->gate;
     for (size_t i = 0; i < m->copies_len; i++) {

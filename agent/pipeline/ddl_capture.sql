@@ -44,10 +44,9 @@ SET search_path = pg_catalog, pg_temp AS $tidegate$
     WHERE p.pubname = $2 AND (r.prrelid = $1 OR r.prrelid IN (SELECT a.relid FROM pg_partition_ancestors($1::regclass) a)))
 $tidegate$;
 
--- Tables that a statement brought, or changed, with what is to be done about each: for which publication it is new,
--- whether its rows have to be sent ("again"), whether they have to be copied.
+-- Tables that a statement brought, or changed: for which publication each is new, and why its rows have to be copied.
 CREATE OR REPLACE FUNCTION tidegate_ddl.tables(tag text, query text, objects jsonb, rewritten jsonb)
-RETURNS TABLE (relation oid, schema name, name name, kind "char", publication name, is_new bool, again bool, reason text)
+RETURNS TABLE (relation oid, schema name, name name, kind "char", publication name, is_new bool, reason text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $tidegate$
   WITH RECURSIVE listed AS (
     SELECT (o->>'relation')::oid AS oid FROM jsonb_array_elements(objects) o WHERE o->>'relation' IS NOT NULL
@@ -57,14 +56,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $tidegate$
   ), tree AS (
     SELECT oid FROM listed UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
   ), facts AS (
-    SELECT c.oid, n.nspname, c.relname, c.relkind, m.publication, m.identity_full, c.relreplident,
+    SELECT c.oid, n.nspname, c.relname, c.relkind, m.publication,
       NOT tidegate_ddl.is_published(c.oid, m.publication) AS is_new,
       tag IN ('CREATE TABLE AS', 'SELECT INTO') AND c.relkind = 'r' AS filled,
       coalesce((SELECT bool_or((r->>'reason')::int & 2 <> 0 OR ((r->>'reason')::int & 4 <> 0 AND query ~* '\musing\M'))
         FROM jsonb_array_elements(rewritten) r WHERE (r->>'oid')::oid = c.oid), false) AS changed,
       tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA', 'IMPORT FOREIGN SCHEMA') AS made,
-      EXISTS (SELECT FROM jsonb_array_elements(objects) o WHERE (o->>'relation')::oid = c.oid) AS itself,
-      EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate) AS has_key
+      EXISTS (SELECT FROM jsonb_array_elements(objects) o WHERE (o->>'relation')::oid = c.oid) AS itself
     FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace, tidegate_ddl.migration m
     WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
       AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'tidegate', 'tidegate_ddl')
@@ -74,14 +72,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $tidegate$
       AND EXISTS (SELECT FROM pg_publication p WHERE p.pubname = m.publication)
   )
   SELECT f.oid, f.nspname, f.relname, f.relkind, f.publication, f.is_new,
-    (f.filled OR (f.changed AND NOT f.is_new)) AND pg_relation_size(f.oid) <= 67108864
-      AND (f.filled OR (f.has_key AND f.relreplident = 'd')),
     CASE WHEN f.relkind = 'p' THEN NULL
       -- What was a partition until now came through its root.
       WHEN f.is_new AND NOT f.made AND NOT (query ~* '\mdetach\M' AND NOT f.itself) THEN 'its rows were not part of the feed before'
-      WHEN f.filled AND pg_relation_size(f.oid) > 67108864 THEN 'it was filled before it could be published'
-      WHEN f.changed AND NOT f.is_new AND NOT (pg_relation_size(f.oid) <= 67108864 AND f.has_key AND f.relreplident = 'd')
-        THEN 'the statement gave its rows values that cannot be computed again' END
+      WHEN pg_relation_size(f.oid) = 0 THEN NULL
+      WHEN f.filled THEN 'it was filled before it could be published'
+      WHEN f.changed AND NOT f.is_new THEN 'the statement gave its rows values that cannot be computed again' END
   FROM facts f
 $tidegate$;
 
@@ -89,11 +85,7 @@ CREATE OR REPLACE FUNCTION tidegate_ddl.publish(tag text, query text, objects js
 SET search_path = pg_catalog, pg_temp AS $tidegate$
 DECLARE
   t record;
-  filled bool := tag IN ('CREATE TABLE AS', 'SELECT INTO');
-  role text := current_setting('session_replication_role');
   place text;
-  last tid;
-  col name;
 BEGIN
   PERFORM set_config('tidegate.ddl_capture', 'off', true);
   FOR t IN SELECT * FROM tidegate_ddl.tables(tag, query, objects, rewritten) LOOP
@@ -115,30 +107,6 @@ BEGIN
       EXECUTE format('ALTER TABLE ONLY %I.%I REPLICA IDENTITY DEFAULT', t.schema, t.name);
       DELETE FROM tidegate_ddl.identity WHERE relation = t.relation;
     END IF;
-  END LOOP;
-  -- Rows that were written in front of the statement's message, or cannot be computed again, are written once more.
-  FOR t IN SELECT x.relation, x.schema, x.name, array_agg(x.publication) AS publications FROM tidegate_ddl.tables(tag, query, objects, rewritten) x
-      WHERE x.kind = 'r' AND (x.again OR (filled AND x.reason IS NULL AND pg_relation_size(x.relation) <= 67108864))
-      GROUP BY x.relation, x.schema, x.name LOOP
-    PERFORM set_config('session_replication_role', 'replica', true);
-    SELECT a.attname INTO col FROM pg_attribute a WHERE a.attrelid = t.relation AND a.attnum > 0 AND NOT a.attisdropped
-      AND a.attgenerated = '' AND a.attidentity <> 'a' ORDER BY a.attnum LIMIT 1;
-    IF filled THEN
-      EXECUTE format('SELECT max(ctid) FROM ONLY %I.%I', t.schema, t.name) INTO last;
-      IF last IS NOT NULL THEN
-        EXECUTE format('INSERT INTO %1$I.%2$I SELECT * FROM ONLY %1$I.%2$I', t.schema, t.name);
-        FOR i IN 1 .. array_length(t.publications, 1) LOOP
-          EXECUTE format('ALTER PUBLICATION %I DROP TABLE ONLY %I.%I', t.publications[i], t.schema, t.name);
-        END LOOP;
-        EXECUTE format('DELETE FROM ONLY %I.%I WHERE ctid <= $1', t.schema, t.name) USING last;
-        FOR i IN 1 .. array_length(t.publications, 1) LOOP
-          EXECUTE format('ALTER PUBLICATION %I ADD TABLE ONLY %I.%I', t.publications[i], t.schema, t.name);
-        END LOOP;
-      END IF;
-    ELSIF col IS NOT NULL THEN
-      EXECUTE format('UPDATE ONLY %1$I.%2$I SET %3$I = %3$I', t.schema, t.name, col);
-    END IF;
-    PERFORM set_config('session_replication_role', role, true);
   END LOOP;
   PERFORM set_config('tidegate.ddl_capture', '', true);
 END $tidegate$;
