@@ -175,8 +175,12 @@ seal(struct spool *s, struct err *err)
         return undo_write(s, rc, s->end, err);
     }
     FAILPOINT("spool.footer.written");
-    /* Gives back room that was taken and not needed: the size stays. */
-    (void)s->fs->truncate(s->fs, s->fd, s->end + bytes.len);
+    /* Gives back room that was not needed, and cuts off what a recycled file held: a footer that
+     * is not the end of its file is none. */
+    rc = s->fs->truncate(s->fs, s->fd, s->end + bytes.len);
+    if (rc < 0) {
+        return fail_io(s, rc, "end a segment of the spool", s->path, err);
+    }
     if (!sync_file(s, err)) {
         return false;
     }

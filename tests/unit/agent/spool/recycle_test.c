@@ -3,6 +3,7 @@
  * A retired segment's file becomes the next segment's: whose it may be, and that nobody takes its
  * old content for new.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -166,6 +167,45 @@ a_clean_end_cuts_old_content_off(void **state)
     tear_down(&fx);
 }
 
+/* Old content behind the footer would make the sealed segment look damaged for ever. */
+static void
+a_segment_is_not_sealed_in_front_of_old_content(void **state)
+{
+    (void)state;
+    struct fixture fx;
+    struct err err = ERR_INIT;
+    set_up(&fx, 38);
+    turn(&fx, 400);
+    uint64_t before = stats_of(&fx).recycled_segments;
+    while (stats_of(&fx).recycled_segments == before) {
+        feed_give(&fx.f, fx.s, 1);
+    }
+    feed_finish(&fx.f, fx.s);
+    ok(spool_sync(fx.s, &err));
+    uint64_t durable = spool_durable(fx.s);
+    size_t synced = fx.f.count;
+    fake_fs_fail(fx.fs, FAKE_TRUNCATE, 1, EIO);
+    uint8_t bytes[64];
+    bool taken = true;
+    for (int i = 0; taken && i < 400; i++) {
+        struct record rec = feed_make(&fx.f, bytes);
+        taken = spool_append(fx.s, &rec, &err);
+        if (taken) {
+            feed_took(&fx.f, &rec);
+        }
+    }
+    assert_false(taken);
+    assert_string_equal(err_class_name(err.class), "fatal");
+    spool_close(fx.s);
+    fx.s = open_spool(&fx.o);
+    assert_true(spool_durable(fx.s) >= durable);
+    feed_truncate(&fx.f, synced);
+    struct spool_reader *r;
+    ok(spool_reader_open(fx.s, durable, &r, &err));
+    spool_reader_close(r);
+    tear_down(&fx);
+}
+
 static void
 under_a_new_key_old_content_does_not_stay(void **state)
 {
@@ -269,6 +309,7 @@ run(void)
         cmocka_unit_test(the_next_start_finds_the_end_in_front_of_old_content),
         cmocka_unit_test(a_start_removes_the_file_that_waits),
         cmocka_unit_test(a_clean_end_cuts_old_content_off),
+        cmocka_unit_test(a_segment_is_not_sealed_in_front_of_old_content),
         cmocka_unit_test(none_is_kept_while_room_is_scarce),
         cmocka_unit_test(a_file_that_somebody_reads_is_left_alone),
     };
