@@ -14,11 +14,11 @@ set timezone = 'UTC'; set datestyle = iso; set extra_float_digits = 3;
 select format('select %L, count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) from only %s t',
     c.oid::regclass, c.oid::regclass)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', 'tidegate')
+where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', 'tidegate', 'tidegate_ddl')
 order by c.oid::regclass::text \gexec
 select format('select %L, last_value, is_called from %s', c.oid::regclass, c.oid::regclass)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind = 'S' and n.nspname <> 'tidegate'
+where c.relkind = 'S' and n.nspname not in ('tidegate', 'tidegate_ddl')
 order by c.oid::regclass::text \gexec
 SQL
 }
