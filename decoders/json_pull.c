@@ -10,8 +10,9 @@
 void
 json_pull_init(struct json_pull *p, struct slice input, struct arena *arena)
 {
-    *p = (struct json_pull){
-        .start = input.data, .at = input.data, .end = input.data + input.len, .arena = arena};
+    const uint8_t *at =
+        input.len ? input.data : (const uint8_t *)""; /* no bytes: data may be NULL */
+    *p = (struct json_pull){.start = at, .at = at, .end = at + input.len, .arena = arena};
 }
 
 bool
@@ -187,6 +188,9 @@ take_string(struct json_pull *p, struct slice *out)
         return json_pull_refuse(p, "a string without an end");
     }
     size_t len = (size_t)(at - p->at);
+    if (memchr(p->at, 0, len)) {
+        return json_pull_refuse(p, "a NUL in a string");
+    }
     *out = slice_of(p->at, len);
     if (escapes && !unescape(p, len, out)) {
         return false;

@@ -110,14 +110,20 @@ static bool
 take_name(struct text *t, struct slice *out)
 {
     if (looks_at(t, "\"")) {
-        return take_quoted(t, '"', out);
+        if (!take_quoted(t, '"', out)) {
+            return false;
+        }
+    } else {
+        const uint8_t *from = t->at;
+        while (t->at < t->end && !ends_name(*t->at)) {
+            t->at++;
+        }
+        *out = slice_of(from, (size_t)(t->at - from));
     }
-    const uint8_t *from = t->at;
-    while (t->at < t->end && !ends_name(*t->at)) {
-        t->at++;
+    if (out->len == 0) {
+        return refuse(t, "a name is missing");
     }
-    *out = slice_of(from, (size_t)(t->at - from));
-    return out->len > 0 || refuse(t, "a name is missing");
+    return !memchr(out->data, 0, out->len) || refuse(t, "a NUL in a name");
 }
 
 /* "[type]:" */
@@ -344,10 +350,13 @@ take(struct text *t, bool head, struct plugin_message *m)
 static bool
 parse(struct slice bytes, struct arena *arena, bool head, struct plugin_message *m, struct err *err)
 {
+    *m = (struct plugin_message){0};
+    if (bytes.len == 0) {
+        return err_set(err, ERR_FATAL, "message of 0 bytes is none of test_decoding");
+    }
     struct text t = {
         .start = bytes.data, .at = bytes.data, .end = bytes.data + bytes.len, .arena = arena};
-    *m = (struct plugin_message){0};
-    if (bytes.len > 0 && take(&t, head, m) && t.at == t.end) {
+    if (take(&t, head, m) && t.at == t.end) {
         return true;
     }
     if (t.no_memory) {

@@ -2,8 +2,8 @@
  *
  * The decoders of wal2json and test_decoding under arbitrary records. Input: plugin:u8, then
  * { kind:u8 length:u16 payload }*; begin and commit records get the position that their message
- * names, so that whole transactions are reachable. The corpus is made from the recorded feeds by
- * corpus/plugins/make.py.
+ * names, so that whole transactions are reachable. The corpus pgNN-* is made from the recorded
+ * feeds by corpus/plugins/make.py.
  */
 #include <stdint.h>
 
@@ -63,6 +63,7 @@ position_of(struct slice payload, bool wal2json, enum record_kind kind, struct a
             sum += m.tables[i].name.data[b];
         }
     }
+    (void)sum;
     if (m.lsn == 0) {
         return kind == RECORD_COMMIT ? 20 : 10;
     }

@@ -34,7 +34,8 @@ struct bed {
 static bool
 feed(struct bed *b, enum record_kind kind, uint64_t position, const char *text)
 {
-    struct record rec = {.kind = kind, .position = position, .payload = slice_str(text)};
+    struct record rec = {.kind = kind, .position = position};
+    rec.payload = text ? slice_str(text) : (struct slice){0};
     err_clear(&b->err);
     return decoder_feed(b->d, &rec, &b->c, &b->produced, &b->err);
 }
@@ -239,11 +240,13 @@ what_does_not_fit_ends_the_feed(void **state)
         {"test_decoding", RECORD_DATA, 2, "table t: INSERT: id[integer]:1"},
         {"test_decoding", RECORD_DATA, 2, "opening a streamed block"},
         {"test_decoding", RECORD_MARK, 2, ""},
+        {"wal2json", RECORD_DATA, 2, NULL},
+        {"test_decoding", RECORD_DATA, 2, NULL},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct bed *b = begun(bad[i].plugin);
         if (feed(b, bad[i].kind, bad[i].position, bad[i].text)) {
-            fail_msg("taken: %s", bad[i].text);
+            fail_msg("taken: %s", bad[i].text ? bad[i].text : "nothing");
         }
         assert_int_equal(b->err.class, ERR_FATAL);
         done(b);
