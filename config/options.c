@@ -231,8 +231,8 @@ const struct option option_table[] = {
         .def = "true",
         .doc = "Install event triggers on the source that write each statement into its log, and "
                "bring new tables into the feed. Needs the right to create event triggers there; "
-               "without it, or with `false`, a change of a table is noticed when its next row "
-               "comes."},
+               "without it, or with `false`, a change of a table's columns is noticed when its "
+               "next row comes, and handled as `ddl.tables` says."},
     {.path = "ddl.default",
         .type = OPTION_WORD,
         AT(ddl.by_default),

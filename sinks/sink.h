@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/base/arena.h"
 #include "agent/base/err.h"
 #include "agent/change/change.h"
 
@@ -79,6 +80,15 @@ struct sink_ddl {
     size_t values_len;
 };
 
+/* A table as the target's catalog has it: columns in its order, types as SQL. */
+struct sink_column {
+    const char *name, *type;
+};
+struct sink_table {
+    const struct sink_column *columns;
+    size_t len; /* 0: it is not there (or has none) */
+};
+
 enum sink_feature {
     SINK_OWNS_POSITION = 1 << 0, /* keeps the position in the same transaction as the data */
     SINK_TRUNCATE = 1 << 1,
@@ -120,6 +130,10 @@ struct sink_ops {
     /* Inside of a source transaction: executes a statement at this place of it. NULL: the sink has
      * no schema. An error as of apply; its text does not name the statement. */
     bool (*ddl)(struct sink *s, const struct sink_ddl *d, struct err *err);
+    /* Inside of a source transaction: the table to which rows of `r` go, in the arena. NULL: the
+     * sink has no schema. */
+    bool (*table)(struct sink *s, const struct relation *r, struct arena *arena,
+        struct sink_table *out, struct err *err);
     /* No more input is at hand: commit what is held back (unless inside a source transaction), send
      * it. */
     bool (*flush)(struct sink *s, struct err *err);

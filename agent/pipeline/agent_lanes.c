@@ -141,7 +141,9 @@ agent_lane_steps(const struct lane *l)
                 .exclude_len = c->tables.exclude.len},
             .config = &c->ddl,
             .sync = &l->sync,
-            .owner = c->schema.owner},
+            .owner = c->schema.owner,
+            .source_dsn = c->source.dsn,
+            .timeout_us = c->network.timeout_us},
         .resync = l->view};
 }
 

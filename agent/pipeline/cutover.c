@@ -19,6 +19,7 @@
 #include "agent/pg/slot.h"
 #include "agent/pipeline/count_rows.h"
 #include "agent/pipeline/fence.h"
+#include "agent/pipeline/missing_columns.h"
 #include "agent/pipeline/setup.h"
 #include "agent/pipeline/two_phase.h"
 #include "agent/store/letters.h"
@@ -111,6 +112,31 @@ no_uncarried_tables(struct cutover *c, struct err *err)
                          "restart the agent");
 }
 
+/* Where event triggers tell, the policy has decided about each statement. */
+static bool
+no_missing_columns(struct cutover *c, struct err *err)
+{
+    char *token = NULL, columns[512] = "";
+    if (!store_get(c->env.store, STORE_DDL_TOKEN, &token, err)) {
+        return false;
+    }
+    bool told = token != NULL;
+    x_free(token);
+    for (size_t i = 0; !told && !columns[0] && i < c->env.config->sinks_len; i++) {
+        const struct sink_config *s = &c->env.config->sinks[i];
+        if (!missing_columns(c->env.config, s, c->env.store, columns, sizeof(columns), err)) {
+            return false;
+        }
+        if (columns[0]) {
+            err_set(err, ERR_CONFIG, "columns of the source are missing on the target '%s': %s",
+                s->name, columns);
+        }
+    }
+    return !columns[0] ||
+           err_hint(err, "no row has told of them yet: alter the target's tables in the same way, "
+                         "then `tidegate cutover` again");
+}
+
 /* A table that is out of a sink's stream would be opened as it was when it left. */
 static bool
 no_stopped_tables(struct cutover *c, struct err *err)
@@ -161,7 +187,7 @@ step_precheck(struct cutover *c, struct err *err)
 {
     struct cutover_sinks sinks;
     if (!wait_for_sinks(c, &sinks, err) || !no_uncarried_tables(c, err) ||
-        !no_stopped_tables(c, err) || !no_dead_letters(c, err)) {
+        !no_missing_columns(c, err) || !no_stopped_tables(c, err) || !no_dead_letters(c, err)) {
         return false;
     }
     if (c->req.fence == FENCE_READ_ONLY && !fence_check(c->env.config, c->env.store, err)) {

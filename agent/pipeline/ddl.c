@@ -23,6 +23,7 @@
 #include "agent/base/parse.h"
 #include "agent/pipeline/ddl_message.h"
 #include "agent/pipeline/ddl_policy.h"
+#include "agent/pipeline/ddl_relations.h"
 #include "agent/pipeline/ddl_text.h"
 #include "agent/pipeline/resync.h"
 
@@ -32,7 +33,8 @@
 
 struct ddl_gate {
     struct ddl_options o;
-    char *token;
+    char *token; /* NULL: the source has no triggers, its rows tell */
+    struct ddl_relations *relations;
     uint64_t schema; /* statements of transactions that end before it are in the target's schema */
     bool waits;
     bool noted;             /* the store holds one that waits */
@@ -60,6 +62,11 @@ ddl_gate_new(const struct ddl_options *o)
 {
     struct ddl_gate *g = x_zalloc(sizeof(*g));
     g->o = *o;
+    g->relations = ddl_relations_new(&(struct ddl_relations_options){.store = o->store,
+        .sink = o->sink,
+        .publication = o->publication,
+        .source_dsn = o->source_dsn,
+        .timeout_us = o->timeout_us});
     return g;
 }
 
@@ -67,6 +74,7 @@ void
 ddl_gate_free(struct ddl_gate *g)
 {
     if (g) {
+        ddl_relations_free(g->relations);
         x_free(g->token);
         x_free(g);
     }
@@ -89,6 +97,7 @@ ddl_gate_open(struct ddl_gate *g, struct err *err)
     }
     x_free(g->token);
     g->token = NULL;
+    ddl_relations_reset(g->relations);
     g->waits = false;
     g->schema = 0;
     char *waiting = NULL;
@@ -200,11 +209,10 @@ stop(struct passage *p, const char *why, struct err *err)
         return false;
     }
     const struct ddl_message *m = &p->message;
-    err_set(err, ERR_DATA, "DDL of '%s' at %s waits for a decision: %s: %s",
-        m->role   ? m->role
-        : m->user ? m->user
-                  : "?",
-        position_format(p->position, at), shown(p, sql), reason);
+    const char *who = m->role ? m->role : m->user;
+    err_set(err, ERR_DATA, "DDL%s%s%s at %s waits for a decision: %s: %s", who ? " of '" : "",
+        who ? who : ", noticed by a row,", who ? "'" : "", position_format(p->position, at),
+        shown(p, sql), reason);
     return err_hint(err,
         "`tidegate ddl apply %s` executes it on the target, `tidegate ddl skip %s` leaves it out, "
         "for instance when you have done there what is needed; `tidegate ddl list` shows it whole",
@@ -447,6 +455,16 @@ ddl_is_message(const struct change *c)
     return c->kind == CHANGE_MESSAGE && strcmp(c->prefix, DDL_PREFIX) == 0;
 }
 
+static bool
+pass(struct passage *p, struct err *err)
+{
+    struct ddl_gate *g = p->gate;
+    snprintf(p->place, sizeof(p->place), "%" PRIu64 ":%" PRIu32, p->position.commit,
+        p->position.ordinal);
+    ddl_judge(&p->message, &p->text, &g->o.filter, g->o.config, &p->judgement);
+    return act(p, err);
+}
+
 bool
 ddl_gate_message(struct ddl_gate *g, struct sink *sink, const struct change *c,
     uint64_t commit_record, struct err *err)
@@ -458,8 +476,6 @@ ddl_gate_message(struct ddl_gate *g, struct sink *sink, const struct change *c,
     }
     struct passage p = {
         .gate = g, .sink = sink, .position = c->position, .commit_record = commit_record};
-    snprintf(
-        p.place, sizeof(p.place), "%" PRIu64 ":%" PRIu32, c->position.commit, c->position.ordinal);
     if (!ddl_message_parse(c->content, &p.message, err)) {
         return false;
     }
@@ -467,13 +483,42 @@ ddl_gate_message(struct ddl_gate *g, struct sink *sink, const struct change *c,
     /* Any role of the source may write messages; only the triggers know the token. */
     if (p.message.token && strcmp(p.message.token, g->token) == 0) {
         ddl_text_find(&p.message, &p.text);
-        ddl_judge(&p.message, &p.text, &g->o.filter, g->o.config, &p.judgement);
-        ok = act(&p, err);
+        ok = pass(&p, err);
         ddl_text_done(&p.text);
     } else {
         tell(&p, "not believed", "the message was not written by tidegate's event trigger");
     }
     ddl_message_done(&p.message);
+    return ok;
+}
+
+bool
+ddl_gate_row(struct ddl_gate *g, struct sink *sink, const struct change *c, uint64_t commit_record,
+    bool *acted, struct err *err)
+{
+    *acted = false;
+    if (g->token || !c->relation || ddl_relations_known(g->relations, c->relation) || !g->o.store ||
+        !sink->ops->table || commit_record < g->schema) {
+        return true;
+    }
+    struct ddl_difference d;
+    g->waits = false;
+    bool ok = ddl_relations_look(g->relations, sink, c->relation, &d, err);
+    *acted = d.found;
+    if (ok && d.found) {
+        struct passage p = {.gate = g,
+            .sink = sink,
+            .position = c->position,
+            .commit_record = commit_record,
+            .message = d.message,
+            .text = d.text};
+        ok = pass(&p, err);
+    }
+    if (ok) {
+        ddl_relations_handled(g->relations, c->relation);
+    }
+    ddl_text_done(&d.text);
+    ddl_message_done(&d.message);
     return ok;
 }
 

@@ -3,14 +3,14 @@
  * The gate through which a sink's delivery passes messages about the source's DDL: it decides, asks
  * the operator through the state database, and has the sink execute.
  *
- * Named values of the store, each with the sink's name behind it (except the last two):
- *   ddl_waiting_   the statement at which the sink stands, as JSON
- *   ddl_decision_  the operator's words about statements of one transaction, each a line
- *                  "<commit>:<ordinal> apply" or "... skip": when the second of two statements
- * stops the sink, the first one comes again, too ddl_schema_    position of the snapshot of which
- * the target's schema was made ddl_token      what the source's triggers prove themselves by;
- * absent: they are not installed ddl_table_OID  a table that came into the feed by a statement that
- * was executed
+ * Named values of the store, the first three with the sink's name behind them:
+ *
+ *   ddl_waiting_    the statement at which the sink stands, as JSON
+ *   ddl_decision_   the operator's words, each a line "<commit>:<ordinal> apply" or "... skip".
+ * Those about earlier statements stay: when the second of one transaction stops the sink, the first
+ * one comes again, too ddl_schema_     position of the snapshot of which the target's schema was
+ * made ddl_token       what the source's triggers prove themselves by; absent: they are not
+ * installed ddl_table_OID   a table that came into the feed by a statement that was executed
  *
  * Locking: one thread (that of the delivery); the store may be written by others meanwhile.
  */
@@ -37,7 +37,9 @@ struct ddl_options {
     struct table_filter filter;
     const struct ddl_config *config;
     const struct table_sync *sync;
-    bool owner; /* things get the owners that they have at the source */
+    bool owner;             /* things get the owners that they have at the source */
+    const char *source_dsn; /* is asked about tables where no event trigger tells */
+    int64_t timeout_us;
 };
 
 struct ddl_counts {
@@ -57,6 +59,11 @@ bool ddl_is_message(const struct change *c);
  * in another session, asks the store for the operator's decision. */
 bool ddl_gate_message(struct ddl_gate *g, struct sink *sink, const struct change *c,
     uint64_t commit_record, struct err *err) must_use;
+/* A row of the feed, in front of it: where the source has no event triggers, a table that is
+ * described in another way than before is handled as a statement would be. *acted: something was
+ * done on the target, or asked for. Errors as above. */
+bool ddl_gate_row(struct ddl_gate *g, struct sink *sink, const struct change *c,
+    uint64_t commit_record, bool *acted, struct err *err) must_use;
 /* The last error was about a statement that waits for a decision. */
 bool ddl_gate_waits(const struct ddl_gate *g);
 /* ... and it has come. */

@@ -169,9 +169,9 @@ ddl_judge(const struct ddl_message *m, const struct ddl_text *text,
         return;
     } else if (text->kind == DDL_TEXT_NOTHING) {
         set(out, DDL_IGNORE, text->why);
-    } else if (policy == DDL_POLICY_STOP) {
-        set(out, DDL_STOP, "the configuration wants to be asked");
     } else if (text->kind == DDL_TEXT_REFUSED) {
         set(out, DDL_STOP, text->why);
+    } else if (policy == DDL_POLICY_STOP) {
+        set(out, DDL_STOP, "the configuration wants to be asked");
     }
 }

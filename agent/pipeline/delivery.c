@@ -248,6 +248,29 @@ tell_border(struct delivery *d)
 
 /* --- steps ---------------------------------------------------------------------------------- */
 
+/* A table that is described anew may have to be altered first; or it is copied anew, and the row is
+ * none for this delivery any more. */
+static bool
+follow_relation(struct delivery *d, struct change *c, bool *meant, struct err *err)
+{
+    bool acted = false;
+    return ddl_gate_row(d->ddl, d->sink, c, d->commit_record, &acted, err) &&
+           (!acted || is_meant(d, c, meant, err));
+}
+
+static bool
+take_change(struct delivery *d, const struct record *rec, struct change *c, struct err *err)
+{
+    if (ddl_is_message(c)) {
+        return ddl_gate_message(d->ddl, d->sink, c, d->commit_record, err);
+    }
+    bool meant = true;
+    if (!look_at_prepared(d, c, err) || !follow_relation(d, c, &meant, err)) {
+        return false;
+    }
+    return !meant || (apply_or_park(d, rec, c, err) && settle_prepared(d, c, err));
+}
+
 static bool
 hand_over(struct delivery *d, const struct record *rec, struct err *err)
 {
@@ -266,12 +289,7 @@ hand_over(struct delivery *d, const struct record *rec, struct err *err)
     follow_transaction(d, rec, &change);
     arena_reset(&d->arena);
     bool meant = false;
-    bool ok = is_meant(d, &change, &meant, err) &&
-              (!meant || (ddl_is_message(&change)
-                                 ? ddl_gate_message(d->ddl, d->sink, &change, d->commit_record, err)
-                                 : look_at_prepared(d, &change, err) &&
-                                       apply_or_park(d, rec, &change, err) &&
-                                       settle_prepared(d, &change, err)));
+    bool ok = is_meant(d, &change, &meant, err) && (!meant || take_change(d, rec, &change, err));
     if (ok) {
         tell_border(d);
     }

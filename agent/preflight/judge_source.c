@@ -331,22 +331,25 @@ static void
 judge_ddl(
     const struct preflight_input *in, const struct source_facts *s, struct preflight_report *r)
 {
-    if (in->config->ddl.capture && s->may_catch_ddl) {
+    bool plugin = in->config->source.plugin != PLUGIN_PGOUTPUT, wanted = in->config->ddl.capture;
+    if (wanted && s->may_catch_ddl && !plugin) {
         preflight_add(r, WHERE, "ddl-capture", PREFLIGHT_OK,
             "statements that change the schema are captured by event triggers (schema "
             "'tidegate_ddl')");
         return;
     }
     preflight_add(r, WHERE, "ddl-capture", PREFLIGHT_WARNING,
-        "%s: statements that change the schema are not carried; a changed table is noticed when "
-        "its next row does not fit the target's, a new one at the cutover",
-        in->config->ddl.capture ? "the role may not create event triggers"
-                                : "ddl.capture is false");
-    preflight_todo(r, in->config->ddl.capture
-                          ? "begin the migration as a superuser (on RDS, rds_superuser), or change "
-                            "the schema on neither side until the cutover"
-                          : "set ddl.capture, or change the schema on neither side until the "
-                            "cutover");
+        "%s: of statements that change the schema only columns are carried, when the next row of "
+        "their table shows them; a new table is noticed at the cutover",
+        !wanted  ? "ddl.capture is false"
+        : plugin ? "event triggers need the plugin pgoutput"
+                 : "the role may not create event triggers");
+    preflight_todo(r, !wanted  ? "set ddl.capture, or change the schema on neither side until the "
+                                 "cutover"
+                      : plugin ? "set source.plugin to pgoutput where the source has it, or change "
+                                 "the schema on neither side until the cutover"
+                               : "begin the migration as a superuser (on RDS, rds_superuser), or "
+                                 "change the schema on neither side until the cutover");
 }
 
 void

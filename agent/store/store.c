@@ -150,7 +150,9 @@ static const char *const statement_sql[STMT_COUNT] = {
     [STMT_SINK_FORGET_VALUES] =
         "DELETE FROM named_value WHERE key IN ('" STORE_CURSOR "' || ?1, '" STORE_DEFER_FIRING
         "' || ?1, '" STORE_AFTER_CUTOVER "' || ?1, '" STORE_DOUBTS "' || ?1, '" STORE_DDL_WAITING
-        "' || ?1, '" STORE_DDL_DECISION "' || ?1, '" STORE_DDL_SCHEMA "' || ?1)",
+        "' || ?1, '" STORE_DDL_DECISION "' || ?1, '" STORE_DDL_SCHEMA "' || ?1)"
+        " OR (key GLOB '" STORE_DDL_SHAPE "[0-9]*_*' AND"
+        " ltrim(substr(key, length('" STORE_DDL_SHAPE "') + 1), '0123456789') = '_' || ?1)",
     [STMT_LETTER_PUT] =
         "INSERT INTO dead_letter (sink, position, ordinal, xid, relation, operation,"
         " sqlstate, token, parked_us, head, body)"

@@ -96,6 +96,7 @@ bool store_sink_forget(struct store *s, const char *name, struct err *err) must_
 #define STORE_DDL_WAITING   "ddl_waiting_" /* agent/pipeline/ddl.h, as those below */
 #define STORE_DDL_DECISION  "ddl_decision_"
 #define STORE_DDL_SCHEMA    "ddl_schema_"
+#define STORE_DDL_SHAPE     "ddl_shape_" /* agent/pipeline/ddl_relations.h; OID_NAME behind it */
 /* Not of a sink. */
 #define STORE_DDL_TABLE     "ddl_table_" /* with the table's oid behind it */
 #define STORE_DDL_TOKEN     "ddl_token"

@@ -305,3 +305,49 @@ ddl_execute(struct apply *a, const struct sink_ddl *d, struct err *err)
     FAILPOINT("sink.ddl");
     return true;
 }
+
+/* --- what is there ------------------------------------------------------------------------------
+ */
+
+static bool
+take_columns(const PGresult *rows, struct arena *arena, struct sink_table *out, struct err *err)
+{
+    size_t n = (size_t)PQntuples(rows);
+    struct sink_column *columns = arena_alloc(arena, (n + 1) * sizeof(*columns));
+    bool ok = columns != NULL;
+    for (size_t i = 0; ok && i < n; i++) {
+        columns[i] = (struct sink_column){.name = arena_strdup(arena, pg_str(rows, (int)i, 0)),
+            .type = arena_strdup(arena, pg_str(rows, (int)i, 1))};
+        ok = columns[i].name && columns[i].type;
+    }
+    *out = (struct sink_table){.columns = columns, .len = n};
+    return ok || err_set(err, ERR_RETRY, "the columns of a table do not fit in memory");
+}
+
+bool
+ddl_table(struct apply *a, const struct relation *r, struct arena *arena, struct sink_table *out,
+    struct err *err)
+{
+    struct buf sql;
+    *out = (struct sink_table){0};
+    if (a->prepared.active && a->prepared.there) {
+        return true;
+    }
+    if (!apply_open_group(a, err)) {
+        return false;
+    }
+    buf_init(&sql, SQL_MAX);
+    buf_str(&sql, "SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)"
+                  " FROM pg_catalog.pg_attribute a"
+                  " JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"
+                  " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                  " WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname = ");
+    sql_literal(&sql, r->schema);
+    buf_str(&sql, " AND c.relname = ");
+    sql_literal(&sql, r->name);
+    buf_str(&sql, " ORDER BY a.attnum");
+    bool ok = run(a, &sql, "read the target's catalog", err) &&
+              take_columns(a->pipe.rows, arena, out, err);
+    buf_done(&sql);
+    return ok;
+}

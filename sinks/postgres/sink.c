@@ -92,6 +92,13 @@ postgres_ddl(struct sink *s, const struct sink_ddl *d, struct err *err)
 }
 
 static bool
+postgres_table(struct sink *s, const struct relation *r, struct arena *arena,
+    struct sink_table *out, struct err *err)
+{
+    return ddl_table(&of(s)->apply, r, arena, out, err);
+}
+
+static bool
 postgres_flush(struct sink *s, struct err *err)
 {
     return apply_flush(&of(s)->apply, err);
@@ -138,6 +145,7 @@ const struct sink_ops sink_postgresql_ops = {
     .open = postgres_open,
     .apply = postgres_apply,
     .ddl = postgres_ddl,
+    .table = postgres_table,
     .flush = postgres_flush,
     .poll = postgres_poll,
     .sync = postgres_sync,

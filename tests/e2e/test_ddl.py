@@ -200,12 +200,44 @@ def test_without_the_right_it_is_only_noticed(world):
     agent.streaming()
     assert "DDL is not captured" in agent.err()
     world.source.psql("alter table old add column n int default 3; insert into old values (2, 'y', 4)", world.db)
+    agent.caught_up()
+    until(lambda: not agent.status()["sinks"][0]["tables_stopped_total"], 60, "the table's copy")
+    agent.caught_up()
+    world.assert_equal()
+    agent.stop()
+    world.source.psql(f'alter database "{world.db}" owner to postgres')
+    world.source.psql("reassign owned by ddl_mover to postgres", world.db)
+
+
+def test_what_is_noticed_and_ignored_stops_the_sink_where_it_is_needed(world):
+    agent = began(world, {"ddl": {"capture": False, "default": "ignore"}})
+    world.source.psql("alter table old add column n int default 3; insert into old values (2, 'y', 4)", world.db)
     assert agent.wait_exit(60) == 1
     assert_clear_error(agent.err(), "lacks column 'n'", "add the column")
     world.target.psql("alter table old add column n int default 3", world.db)
     agent.start()
     agent.caught_up()
     world.assert_equal()
-    agent.stop()
-    world.source.psql(f'alter database "{world.db}" owner to postgres')
-    world.source.psql("reassign owned by ddl_mover to postgres", world.db)
+
+
+def test_a_column_that_went_is_not_forgotten_by_a_kill(world):
+    agent = began(world, {"ddl": {"capture": False, "tables": "stop"}})
+    world.source.psql("insert into old values (2, 'y'); alter table old drop column v; insert into old values (3)", world.db)
+    place = stopped(agent, 'drop column "v"')
+    agent.kill()
+    agent.start()
+    assert stopped(agent, 'drop column "v"') == place
+    agent.cmd("ddl", "apply", check=True)
+    agent.caught_up()
+    world.assert_equal()
+
+
+def test_cutover_finds_columns_that_no_row_told(world):
+    agent = began(world, {"ddl": {"capture": False}})
+    world.source.psql("alter table old add column n int", world.db)
+    done = agent.cutover(expect=3)
+    assert_clear_error(done.stderr, "old.n", "tidegate cutover")
+    assert world.source.one("show default_transaction_read_only", world.db) == "off"
+    world.target.psql("alter table old add column n int", world.db)
+    agent.cutover()
+    world.assert_equal()

@@ -109,6 +109,8 @@ a_forgotten_sink_leaves_the_others_alone(void **state)
     assert_true(store_set(f->s, STORE_DEFER_FIRING "a", "yes", &f->err));
     assert_true(store_set_u64(f->s, STORE_CURSOR "a", 10, &f->err) &&
                 store_set_u64(f->s, STORE_CURSOR "b", 20, &f->err));
+    assert_true(store_set(f->s, STORE_DDL_SHAPE "16385_a", "[]", &f->err) &&
+                store_set(f->s, STORE_DDL_SHAPE "16385_b_a", "[]", &f->err));
     assert_true(store_sink_forget(f->s, "a", &f->err));
     assert_true(store_sinks(f->s, &sinks, &n, &f->err));
     assert_int_equal(n, 1);
@@ -124,6 +126,12 @@ a_forgotten_sink_leaves_the_others_alone(void **state)
     assert_null(value);
     assert_true(store_get_u64(f->s, STORE_CURSOR "a", &cursor, &found, &f->err));
     assert_false(found);
+    char *shape = NULL;
+    assert_true(store_get(f->s, STORE_DDL_SHAPE "16385_a", &shape, &f->err));
+    assert_null(shape);
+    assert_true(store_get(f->s, STORE_DDL_SHAPE "16385_b_a", &shape, &f->err));
+    assert_non_null(shape);
+    x_free(shape);
     assert_true(store_get_u64(f->s, STORE_CURSOR "b", &cursor, &found, &f->err));
     assert_int_equal(cursor, 20);
 }

@@ -1,0 +1,4 @@
+-- settings: {"ddl": {"capture": false}}
+insert into old values (2, 'y');
+alter table old drop column v;
+insert into old values (3);
