@@ -137,8 +137,11 @@ came(struct search *s, const struct notice_column *c)
     if (c->not_null && !c->expression && !c->identity) {
         unclear(s, "a new column is NOT NULL and has no default");
     }
-    if (c->not_null || c->expression || c->identity || c->filled) {
-        s->copy = "rows that were there may have got values in a new column";
+    /* Of a column that was not seen to be new, as when somebody dropped the target's, rows of
+     * before may have any value. */
+    bool seen_new = s->before && !find_column(s->before, c->name);
+    if (!seen_new || c->not_null || c->expression || c->identity || c->filled) {
+        s->copy = "rows that were there may have values in the column";
     }
 }
 

@@ -241,3 +241,16 @@ def test_cutover_finds_columns_that_no_row_told(world):
     world.target.psql("alter table old add column n int", world.db)
     agent.cutover()
     world.assert_equal()
+
+
+def test_a_column_that_was_dropped_on_the_target_comes_back_with_its_values(world):
+    agent = began(world, {"ddl": {"capture": False}})
+    world.source.psql("insert into old values (2, 'y')", world.db)
+    agent.caught_up()
+    world.target.psql("alter table old drop column v", world.db)
+    agent.stop()
+    agent.start()
+    world.source.psql("insert into old values (3, 'z')", world.db)
+    agent.caught_up()
+    until(lambda: not agent.status()["sinks"][0]["tables_stopped_total"], 60, "the table's copy")
+    world.assert_equal()
