@@ -23,6 +23,7 @@
 #define MAX_POINTS    16
 #define EXIT_BAD_SPEC 98
 #define EXIT_AT_POINT 99
+#define KILLED_AT     "tidegate: killed at "
 
 enum action { ACTION_KILL, ACTION_SLEEP, ACTION_EXIT };
 
@@ -97,6 +98,7 @@ act(struct point *p)
     if (p->action == ACTION_EXIT) {
         _exit(EXIT_AT_POINT);
     }
+    dprintf(STDERR_FILENO, KILLED_AT "%s\n", p->name); /* a test can tell it from another's kill */
     kill(getpid(), SIGKILL);
 }
 

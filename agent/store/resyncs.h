@@ -39,10 +39,11 @@ struct resync_row {
     size_t reason_len;
 };
 
-/* Whatever the row's state was, it is the given one (STOPPED or ASKED) with a wish of its own;
- * `joins` and `create` only take effect when they are first said. A table that is not in the list
- * of tables is entered, and then every other sink of type postgresql leaves it out, too, as stopped
- * with `other_reason`, until its copy is asked for there. Fields wish and sync are not read. */
+/* Whatever the row's state was, it is the given one (STOPPED or ASKED) with a wish of its own; but
+ * what is ASKED for stays so when it is stopped: the copy brings what was refused. `joins` and
+ * `create` only take effect when they are first said. A table that is not in the list of tables is
+ * entered, and then every other sink of type postgresql leaves it out, too, as stopped with
+ * `other_reason`, until its copy is asked for there. Fields wish and sync are not read. */
 bool store_resync_put(struct store *s, const struct resync_row *row, const struct table_row *table,
     const char *other_reason, struct err *err) must_use;
 /* Notes progress of the given wish: state and sync of `row`. *moved: false when the wish is not the

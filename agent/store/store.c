@@ -126,7 +126,8 @@ static const char *const statement_sql[STMT_COUNT] = {
     [STMT_RESYNC_PUT] =
         "INSERT INTO resync (sink, oid, state, position, joins, may_create, since_us, reason)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (sink, oid) DO UPDATE SET"
-        " state = excluded.state, wish = wish + 1, sync = 0,"
+        " state = iif(state = 'asked' AND excluded.state = 'stopped', state, excluded.state),"
+        " wish = wish + 1, sync = 0,"
         " position = iif(excluded.position = 0, position, excluded.position),"
         " joins = max(joins, excluded.joins), may_create = max(may_create, excluded.may_create),"
         " since_us = excluded.since_us, reason = excluded.reason",

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import threading
-import time
 
 import pytest
 
@@ -110,15 +109,19 @@ def write_ddl(world, n):
 
 @pytest.mark.crash
 def test_killed_around_ddl(world):
+    """In the middle of a row of such transactions: while the source has some of them, or the target."""
     agent = began(world)
-    for i in range(4):
-        write_ddl_one = threading.Thread(target=write_ddl, args=(_Shifted(world, i), 3))
-        write_ddl_one.start()
-        time.sleep(0.3 * (i + 1))
+    for i, side in enumerate((world.source, world.target, world.source, world.target)):
+        writer = threading.Thread(target=write_ddl, args=(_Shifted(world, i), 3))
+        writer.start()
+        made = f"select to_regclass('made_{i}_{i // 2}')"
+        until(lambda: side.one(made, world.db), 30, "the transaction to be killed at")
+        assert agent.running(), agent.err()[-3000:]
         agent.kill()
-        write_ddl_one.join()
+        writer.join()
         agent.start()
     agent.caught_up()
+    assert world.source.one("select count(*) from pg_tables where tablename ~ '^made_'", world.db) == "12"
     world.assert_equal()
 
 

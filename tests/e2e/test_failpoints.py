@@ -173,6 +173,7 @@ def test_kill_at(point, world, monkeypatch):
     else:
         pytest.fail("never came to an end")
     assert kills > 0 or point in AFTER_A_CRASH, "the point was not reached"
+    assert agent.kills_at(point) == kills
     world.assert_equal()
 
 

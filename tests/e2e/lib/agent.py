@@ -141,6 +141,10 @@ class Agent:
         with open(self.err_path, errors="replace") as f:
             return f.read()
 
+    def kills_at(self, point):
+        """How often it was killed at a point of TIDEGATE_FAILPOINTS, in all of its runs."""
+        return len(re.findall(rf"^tidegate: killed at {re.escape(point)}$", self.err(), re.M))
+
     def out(self):
         with open(self.out_path, errors="replace") as f:
             return f.read()

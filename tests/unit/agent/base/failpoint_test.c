@@ -59,6 +59,28 @@ kill_is_a_sigkill(void **state)
 }
 
 static void
+a_kill_says_where(void **state)
+{
+    (void)state;
+    int ends[2];
+    char said[200] = "";
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        setenv("TIDEGATE_FAILPOINTS", "a=exit:2,b.c=kill", 1);
+        failpoint_hit("a");
+        failpoint_hit("b.c");
+        _exit(5);
+    }
+    close(ends[1]);
+    waitpid(pid, NULL, 0);
+    assert_true(read(ends[0], said, sizeof said - 1) > 0);
+    assert_string_equal(said, "tidegate: killed at b.c\n");
+    close(ends[0]);
+}
+
+static void
 exit_leaves_with_99(void **state)
 {
     (void)state;
@@ -112,6 +134,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unarmed_points_do_nothing),
         cmocka_unit_test(kill_is_a_sigkill),
+        cmocka_unit_test(a_kill_says_where),
         cmocka_unit_test(exit_leaves_with_99),
         cmocka_unit_test(the_pass_is_counted),
         cmocka_unit_test(sleep_delays_each_pass),

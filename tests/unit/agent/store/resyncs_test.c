@@ -202,6 +202,25 @@ rows_outlive_the_process(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* A row that was on its way when somebody asked is refused: the copy brings it. */
+static void
+a_refusal_does_not_undo_what_was_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    put(f, "one", 16400, RESYNC_ASKED, "wanted");
+    struct resync_row asked = only(f, "one");
+    put(f, "one", 16400, RESYNC_STOPPED, "refused");
+    struct resync_row row = only(f, "one");
+    assert_int_equal(row.state, RESYNC_ASKED);
+    assert_true(row.wish > asked.wish);
+    /* What is no longer only asked for does stop. */
+    bool moved = false;
+    row.state = RESYNC_COPIED;
+    assert_true(store_resync_move(f->s, &row, &moved, &f->err) && moved);
+    put(f, "one", 16400, RESYNC_STOPPED, "refused again");
+    assert_int_equal(only(f, "one").state, RESYNC_STOPPED);
+}
+
 int
 main(void)
 {
@@ -212,6 +231,7 @@ main(void)
         TEST(an_outdated_worker_notes_nothing),
         TEST(a_forgotten_sink_takes_its_own_along),
         TEST(rows_outlive_the_process),
+        TEST(a_refusal_does_not_undo_what_was_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
