@@ -427,10 +427,8 @@ const struct option option_table[] = {
         AT_SINK(group_transactions),
         .def = "500",
         RANGE(1, 100000),
-        .doc = "Most transactions of the source that are joined into one on the target. They are "
-               "joined only while more are waiting, never split, and stay in order; 1 applies them "
-               "one "
-               "by one."},
+        .doc = "Most transactions of the source that are joined into one on the target, while more "
+               "are waiting. They are never split and stay in order; 1 applies them one by one."},
     {.path = "sinks[].group_bytes",
         .type = OPTION_SIZE,
         AT_SINK(group_bytes),
@@ -442,9 +440,16 @@ const struct option option_table[] = {
         AT_SINK(inflight_bytes),
         .def = "256KiB",
         RANGE(4 * KIB, GIB),
-        .doc =
-            "Most bytes sent to the target without having its answer. More hides the latency of a "
-            "far network, and costs memory."},
+        .doc = "Most bytes sent to the target without having its answer, beside a COPY's. More "
+               "hides the latency of a far network, and costs memory."},
+    {.path = "sinks[].prepared_statements",
+        .type = OPTION_NUMBER,
+        AT_SINK(prepared_statements),
+        .def = "8192",
+        RANGE(16, 65536),
+        .doc = "Most statements that are kept prepared on the target: one for each table and kind "
+               "of change, some 10 KiB of the target's memory each. With fewer than the feed goes "
+               "round, statements are prepared again and again."},
 
     {.path = "sinks[].start",
         .type = OPTION_STRING,

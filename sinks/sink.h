@@ -43,8 +43,9 @@ struct sink_params {
         group_transactions;  /* most source transactions in one target transaction; 1: one to one */
     uint64_t group_bytes;    /* most bytes of them */
     uint64_t inflight_bytes; /* most bytes sent and not yet answered */
-    int64_t timeout_us;      /* silence of the target after which the connection counts as dead */
-    bool row_by_row;         /* never join rows: used to find the change that failed */
+    uint32_t prepared_statements; /* most that are kept on the target */
+    int64_t timeout_us;        /* silence of the target after which the connection counts as dead */
+    bool row_by_row;           /* never join rows: used to find the change that failed */
     enum sink_refusal refusal; /* with row_by_row */
     uint64_t copied; /* everything committed at or before it is in the copy; 0: there is none */
 };

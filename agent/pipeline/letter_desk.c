@@ -203,6 +203,7 @@ target_of(const struct letter_desk *d, const char *sink, struct target *out, str
         .group_transactions = 1,
         .group_bytes = k->group_bytes,
         .inflight_bytes = k->inflight_bytes,
+        .prepared_statements = k->prepared_statements,
         .timeout_us = d->config->network.timeout_us,
         .row_by_row = true,
         .refusal = k->on_error == ON_ERROR_UPSERT ? SINK_REFUSAL_UPSERT : SINK_REFUSAL_UNDONE};

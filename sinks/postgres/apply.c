@@ -83,7 +83,7 @@ apply_init(struct apply *a, PGconn *conn, const struct sink_params *p, bool nati
     }
     a->seen = a->durable_sent = resume;
     a->durable_us = a->sync_us = clock_mono_us(a->clock);
-    rows_init(&a->rows, &a->pipe, p->row_by_row);
+    rows_init(&a->rows, &a->pipe, p->row_by_row, p->prepared_statements);
     if (!pipe_init(&a->pipe, conn, p->inflight_bytes, err)) {
         return false;
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A table's statements are a short list with the one used last in front: a feed repeats its shapes,
- * so the first comparison nearly always hits. Eviction looks at all entries, which is rare and
- * bounded.
+ * so the first comparison nearly always hits. To find the oldest table looks at all of them, which
+ * is rare and bounded.
  *
  * Invariant: a table is freed only when nothing is in flight or held back for it, a statement only
  * after its DEALLOCATE was sent behind its last use.
@@ -21,7 +21,33 @@
 void
 cache_init(struct cache *c, uint32_t tables_max, uint32_t statements_max)
 {
-    *c = (struct cache){.tables_max = tables_max, .statements_max = statements_max};
+    *c = (struct cache){.tables_max = tables_max,
+        .statements_max = statements_max > 0 ? statements_max : 1,
+        .dice = 1};
+    c->all = x_malloc(c->statements_max * sizeof(struct cache_statement *));
+}
+
+static void
+add_statement(struct cache *c, struct cache_table *t, struct cache_statement *s)
+{
+    s->table = t;
+    s->next = t->statements;
+    t->statements = s;
+    s->at = c->statements;
+    c->all[c->statements++] = s;
+}
+
+static void
+remove_statement(struct cache *c, struct cache_statement *s)
+{
+    struct cache_statement **in_table = &s->table->statements;
+    while (*in_table != s) {
+        in_table = &(*in_table)->next;
+    }
+    *in_table = s->next;
+    c->all[s->at] = c->all[--c->statements];
+    c->all[s->at]->at = s->at;
+    x_free(s);
 }
 
 static void
@@ -29,10 +55,7 @@ free_table(struct cache *c, struct cache_table *t)
 {
     assert(!t->batch);
     while (t->statements) {
-        struct cache_statement *s = t->statements;
-        t->statements = s->next;
-        c->statements--;
-        x_free(s);
+        remove_statement(c, t->statements);
     }
     target_done(&t->target);
     relation_free(t->relation);
@@ -50,6 +73,8 @@ cache_done(struct cache *c)
             free_table(c, t);
         }
     }
+    x_free(c->all);
+    c->all = NULL;
 }
 
 static struct cache_table **
@@ -176,24 +201,12 @@ make_room_for_statement(struct cache *c, struct pipe *p, struct err *err)
     if (c->statements < c->statements_max) {
         return true;
     }
-    struct cache_statement **oldest = NULL;
-    for (size_t i = 0; i < CACHE_BUCKETS; i++) {
-        for (struct cache_table *t = c->buckets[i]; t; t = t->next) {
-            for (struct cache_statement **s = &t->statements; *s; s = &(*s)->next) {
-                oldest = !oldest || (*s)->used < (*oldest)->used ? s : oldest;
-            }
-        }
-    }
-    if (!oldest) {
-        return true;
-    }
-    struct cache_statement *gone = *oldest;
+    c->dice = c->dice * 1664525u + 1013904223u; /* Numerical Recipes' generator */
+    struct cache_statement *gone = c->all[((uint64_t)c->dice * c->statements) >> 32];
     if (!deallocate(p, gone, err)) {
         return false;
     }
-    *oldest = gone->next;
-    c->statements--;
-    x_free(gone);
+    remove_statement(c, gone);
     return true;
 }
 
@@ -249,7 +262,6 @@ cache_statement(struct cache *c, struct pipe *p, struct cache_table *t, const st
 {
     struct cache_statement *st = find_statement(t, s);
     if (st) {
-        st->used = ++c->tick;
         return st;
     }
     if (!make_room_for_statement(c, p, err)) {
@@ -266,21 +278,15 @@ cache_statement(struct cache *c, struct pipe *p, struct cache_table *t, const st
         x_free(st);
         return NULL;
     }
-    st->used = ++c->tick;
-    st->next = t->statements;
-    t->statements = st;
-    c->statements++;
+    add_statement(c, t, st);
     return st;
 }
 
 void
 cache_drop_statement(struct cache *c, struct cache_table *t)
 {
-    struct cache_statement *st = t->statements;
-    if (st) {
-        t->statements = st->next;
-        c->statements--;
-        x_free(st);
+    if (t->statements) {
+        remove_statement(c, t->statements);
     }
 }
 

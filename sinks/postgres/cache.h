@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the session knows about the tables of the feed: the target's catalog and the prepared
- * statements, both bounded, the least recently used going first. Relations in here outlive the
- * feed's own, so entries in flight may point to them.
+ * What the session knows about the tables of the feed: the target's catalog, the least recently
+ * used table going first, and the prepared statements, any of which may go: a feed that goes round
+ * more shapes than may be kept would find none of them if the oldest went. Relations in here
+ * outlive the feed's own, so entries in flight may point to them.
  */
 #ifndef TG_SINKS_POSTGRES_CACHE_H
 #define TG_SINKS_POSTGRES_CACHE_H
@@ -16,9 +17,12 @@
 #include "sinks/postgres/shape.h"
 #include "sinks/postgres/target.h"
 
+struct cache_table;
+
 struct cache_statement {
-    struct cache_statement *next;
-    uint64_t used; /* tick */
+    struct cache_statement *next; /* of its table */
+    struct cache_table *table;
+    uint32_t at; /* in cache.all */
     char name[16];
     uint32_t parameters;
     uint8_t op;
@@ -40,10 +44,12 @@ struct cache_table {
 
 struct cache {
     struct cache_table *buckets[CACHE_BUCKETS];
+    struct cache_statement **all; /* every statement, in no order; room for statements_max */
     uint64_t tick;
     uint32_t tables, statements;
-    uint32_t tables_max, statements_max;
-    uint32_t names; /* statements named so far */
+    uint32_t tables_max, statements_max; /* each at least 1 */
+    uint32_t names;                      /* statements named so far */
+    uint32_t dice;                       /* state of a generator: which one goes */
 };
 
 void cache_init(struct cache *c, uint32_t tables_max, uint32_t statements_max);

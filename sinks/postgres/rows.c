@@ -19,20 +19,19 @@
 #include "agent/base/arena.h"
 #include "sinks/postgres/sql.h"
 
-#define TABLES_MAX     4096u
-#define STATEMENTS_MAX 1024u
-#define COPY_ROWS      200u /* no fewer are worth a COPY */
-#define COPY_TRIPS     3
-#define COPY_GAIN_US   1 /* a row, at least, against arrays */
-#define SQL_MAX        ((size_t)1 << 20)
+#define TABLES_MAX   4096u
+#define COPY_ROWS    200u /* no fewer are worth a COPY */
+#define COPY_TRIPS   3
+#define COPY_GAIN_US 1 /* a row, at least, against arrays */
+#define SQL_MAX      ((size_t)1 << 20)
 
 void
-rows_init(struct rows *w, struct pipe *p, bool row_by_row)
+rows_init(struct rows *w, struct pipe *p, bool row_by_row, uint32_t statements)
 {
     memset(w, 0, sizeof *w);
     w->pipe = p;
     w->row_by_row = row_by_row;
-    cache_init(&w->cache, TABLES_MAX, STATEMENTS_MAX);
+    cache_init(&w->cache, TABLES_MAX, statements);
     bind_init(&w->bind);
     buf_init(&w->image, 2 * BATCH_ROW_BYTES);
     w->copy.hope = UINT32_MAX;

@@ -43,7 +43,8 @@ struct rows {
     struct rows_copy copy;
 };
 
-void rows_init(struct rows *w, struct pipe *p, bool row_by_row);
+/* `statements`: most that are kept prepared on the target. */
+void rows_init(struct rows *w, struct pipe *p, bool row_by_row, uint32_t statements);
 void rows_done(struct rows *w); /* accepts an all-zero one */
 
 /* Takes an insert, update or delete; *bytes: of the message it makes, nearly. */

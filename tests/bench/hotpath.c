@@ -138,6 +138,7 @@ apply(struct path *p, uint64_t rounds, const char *dsn, struct err *err)
         .group_transactions = 500,
         .group_bytes = 4 << 20,
         .inflight_bytes = 256 << 10,
+        .prepared_statements = 8192,
         .timeout_us = 600000000};
     struct sink_progress progress;
     uint64_t resume;

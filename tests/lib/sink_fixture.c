@@ -53,6 +53,7 @@ fixture_setup(void **state)
         .group_transactions = 1,
         .group_bytes = 1 << 20,
         .inflight_bytes = 1 << 18,
+        .prepared_statements = 1024,
         .timeout_us = 30000000};
     if (db) {
         pg_do(db, "DROP SCHEMA IF EXISTS a, tidegate CASCADE; CREATE SCHEMA a;"

@@ -53,11 +53,16 @@ def rows(every):
 
 
 def measures(every):
+    """One line for what several benchmarks measure, such as memory: the span over all of them."""
+    found = {}
     for data in every.values():
         for m in data["measures"]:
             if m["gate"] is not None or m["aim"] is not None:
-                yield (f"{data['title']}: {m['what']}", span(stats.spread(m["values"])).replace("..", "–") + f" {m['unit']}",
-                       goal(m))
+                found.setdefault((m["what"], m["unit"], goal(m)), []).append((data["title"], m["values"]))
+    for (what, unit, wanted), where in found.items():
+        title = f"{where[0][0]}: {what}" if len(where) == 1 else f"{what}, in {len(where)} of the benchmarks"
+        value = span(stats.spread([v for _, values in where for v in values])).replace("..", "–")
+        yield (title, f"{value} {unit}", wanted)
 
 
 def table(head, lines):

@@ -368,6 +368,40 @@ many_rows_stay_within_the_bound_on_bytes_in_flight(void **state)
     expect("SELECT count(*) FROM a.t", "5000");
 }
 
+/* Round and round, so that nearly every statement has gone when it is needed again. */
+static void
+more_tables_than_statements_are_kept(void **state)
+{
+    NEEDS_SERVER();
+    enum { TABLES = 7, ROUNDS = 40 };
+    feed_close(&feed);
+    struct sink_params few = params;
+    few.origin = "tidegate_few";
+    few.prepared_statements = 2;
+    feed_open(&feed, &few, 0x1000);
+    struct relation r[TABLES];
+    char names[TABLES][8], sql[200];
+    for (int t = 0; t < TABLES; t++) {
+        snprintf(names[t], sizeof names[t], "t%d", t);
+        snprintf(sql, sizeof sql, "CREATE TABLE a.%s (id int PRIMARY KEY, v text)", names[t]);
+        pg_do(db, sql);
+        r[t] = table(names[t], 'd', pair, 2);
+    }
+    feed_begin(&feed, 0x2000);
+    for (int n = 0; n < ROUNDS * TABLES; n++) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", n / TABLES / 2);
+        bool insert = n / TABLES % 2 == 0;
+        struct relation *to = &r[n % TABLES];
+        feed_row(
+            &feed, insert ? rows_insert(to, ROW(id, "new")) : rows_update(to, ROW(id, "changed")));
+    }
+    feed_commit(&feed);
+    assert_int_equal(feed_sync(&feed).rows, ROUNDS * TABLES);
+    expect("SELECT count(*) FROM a.t6 WHERE v = 'changed'", "20");
+    expect("SELECT count(*) FROM a.t0 WHERE v <> 'changed'", "0");
+}
+
 static void
 more_shapes_than_the_cache_holds_are_prepared_again(void **state)
 {
@@ -454,6 +488,7 @@ main(void)
         T(a_new_version_of_a_relation_brings_its_new_columns),
         T(a_huge_row_passes_a_small_bound),
         T(many_rows_stay_within_the_bound_on_bytes_in_flight),
+        T(more_tables_than_statements_are_kept),
         T(more_shapes_than_the_cache_holds_are_prepared_again),
         T(triggers_and_foreign_keys_do_not_interfere),
         T(a_row_that_a_trigger_takes_away_is_an_error),
