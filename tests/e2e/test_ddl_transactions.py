@@ -101,7 +101,7 @@ def prepare(world, gid, *parts):
     world.source.psql("; ".join(["begin", *parts, f"prepare transaction '{gid}'"]), world.db)
 
 
-@pytest.mark.parametrize("last", [100, 3000], ids=["small", "streamed"])
+@pytest.mark.parametrize("last", [pytest.param(100, id="small"), pytest.param(3000, id="streamed", marks=pytest.mark.long)])
 def test_ddl_in_prepared_transactions(preparing, last):
     """The one that is rolled back alters a table that is written again afterwards."""
     world, agent = preparing
