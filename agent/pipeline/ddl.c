@@ -452,7 +452,9 @@ act(struct passage *p, struct err *err)
 bool
 ddl_is_message(const struct change *c)
 {
-    return c->kind == CHANGE_MESSAGE && strcmp(c->prefix, DDL_PREFIX) == 0;
+    size_t len = sizeof DDL_PREFIX - 1;
+    return c->kind == CHANGE_MESSAGE && strncmp(c->prefix, DDL_PREFIX, len) == 0 &&
+           (c->prefix[len] == '\0' || c->prefix[len] == '.');
 }
 
 static bool

@@ -4,6 +4,21 @@ CREATE TABLE IF NOT EXISTS tidegate_ddl.migration (publication name PRIMARY KEY,
 CREATE TABLE IF NOT EXISTS tidegate_ddl.identity (relation oid PRIMARY KEY);
 INSERT INTO tidegate_ddl.setting (token) VALUES (replace(pg_catalog.gen_random_uuid()::text || pg_catalog.gen_random_uuid()::text, '-', '')) ON CONFLICT DO NOTHING;
 
+CREATE UNLOGGED TABLE IF NOT EXISTS tidegate_ddl.here (one bool);
+
+-- The prefix names the subtransaction, because a streamed message does not. The second message stands between the first and the
+-- next row: a message has the position of its end, which is where the next record begins, and rows of that position may come first.
+CREATE OR REPLACE FUNCTION tidegate_ddl.say(message jsonb) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $tidegate$
+DECLARE
+  sub xid;
+  place tid;
+BEGIN
+  INSERT INTO tidegate_ddl.here VALUES (true) RETURNING xmin, ctid INTO sub, place;
+  DELETE FROM tidegate_ddl.here WHERE ctid = place;
+  PERFORM pg_logical_emit_message(true, 'tidegate.ddl.' || sub, message::text);
+  PERFORM pg_logical_emit_message(true, 'tidegate.space', '');
+END $tidegate$;
+
 CREATE OR REPLACE FUNCTION tidegate_ddl.who() RETURNS event_trigger LANGUAGE plpgsql AS $tidegate$
 BEGIN
   PERFORM pg_catalog.set_config('tidegate.ddl_who', pg_catalog.jsonb_build_object(
@@ -199,18 +214,18 @@ BEGIN
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.atthasmissing AND NOT a.attisdropped
         WHERE query ~* '\mdefault\M' OR context ~* '\mdefault\M'));
     END IF;
-    PERFORM pg_logical_emit_message(true, 'tidegate.ddl', jsonb_strip_nulls(message)::text);
+    PERFORM tidegate_ddl.say(jsonb_strip_nulls(message));
   EXCEPTION WHEN OTHERS THEN
-    PERFORM pg_logical_emit_message(true, 'tidegate.ddl', jsonb_build_object('v', 1, 'tag', TG_TAG, 'failed', SQLERRM,
-      'query', query, 'user', session_user, 'token', (SELECT s.token FROM tidegate_ddl.setting s))::text);
+    PERFORM tidegate_ddl.say(jsonb_build_object('v', 1, 'tag', TG_TAG, 'failed', SQLERRM,
+      'query', query, 'user', session_user, 'token', (SELECT s.token FROM tidegate_ddl.setting s)));
     RETURN;
   END;
   BEGIN
     PERFORM tidegate_ddl.publish(TG_TAG, query, objects, rewritten);
   EXCEPTION WHEN OTHERS THEN
     PERFORM set_config('tidegate.ddl_capture', '', true);
-    PERFORM pg_logical_emit_message(true, 'tidegate.ddl', jsonb_build_object('v', 1, 'tag', TG_TAG, 'failed', SQLERRM,
-      'unpublished', true, 'query', query, 'user', session_user, 'token', (SELECT s.token FROM tidegate_ddl.setting s))::text);
+    PERFORM tidegate_ddl.say(jsonb_build_object('v', 1, 'tag', TG_TAG, 'failed', SQLERRM,
+      'unpublished', true, 'query', query, 'user', session_user, 'token', (SELECT s.token FROM tidegate_ddl.setting s)));
   END;
 END $tidegate$;
 

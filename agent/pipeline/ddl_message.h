@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the source's event triggers (ddl_capture.sql) write into its log about one statement: a
- * transactional logical message with prefix DDL_PREFIX and a JSON object, version 1.
+ * transactional logical message with prefix DDL_PREFIX, a dot and the id of its subtransaction
+ * (agent/source/pg_feed.h), and a JSON object, version 1.
  *
  * Ownership: strings belong to the message.
  */

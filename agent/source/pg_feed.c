@@ -18,6 +18,10 @@
  *   b (...)* P K                        one that was prepared before two-phase began, in full now
  *                                       that it is committed: an ordinary one, to be committed at K
  *
+ * In a block a logical message (M) has the id of the whole transaction, so a rollback of the
+ * subtransaction that wrote it would not take it along. One that names its subtransaction behind
+ * PG_FEED_SUBTRANSACTION in its prefix belongs to that.
+ *
  * K and r begin one byte before their end: a transaction's begin lies below a position exactly when
  * its end lies at or below it, and what begins at a record's own begin may be a MARK's position.
  *
@@ -31,6 +35,7 @@
 #include <string.h>
 
 #include "agent/base/buf.h"
+#include "agent/base/parse.h"
 
 #define XID_BYTES             4
 #define MESSAGE_TRANSACTIONAL 1
@@ -164,6 +169,19 @@ take_stream_abort(struct head *h, struct record *out)
     out->payload = (struct slice){0};
 }
 
+static void
+take_subtransaction(struct head *h, struct record *out)
+{
+    size_t len = sizeof PG_FEED_SUBTRANSACTION - 1;
+    uint32_t xid = 0;
+    (void)reader_u64(&h->r); /* position */
+    const char *prefix = reader_cstr(&h->r);
+    if (strncmp(prefix, PG_FEED_SUBTRANSACTION, len) == 0 && parse_u32(prefix + len, &xid) &&
+        xid != 0) {
+        out->xid = xid;
+    }
+}
+
 /* A change, or what changes need to be understood; the reader stands behind type and xid. */
 static bool
 take_content(const struct pg_feed *f, struct head *h, uint8_t type, struct record *out)
@@ -174,6 +192,9 @@ take_content(const struct pg_feed *f, struct head *h, uint8_t type, struct recor
     } else if (type == 'M') {
         /* A message outside of any transaction stands outside of the commit order too. */
         bool transactional = (reader_u8(&h->r) & MESSAGE_TRANSACTIONAL) != 0;
+        if (f->stream != 0) {
+            take_subtransaction(h, out);
+        }
         return f->stream != 0 ? transactional : f->in_transaction;
     }
     return true;

@@ -16,6 +16,9 @@
 #include "agent/base/err.h"
 #include "agent/change/record.h"
 
+/* Prefix of a logical message that goes on with the id of the subtransaction that wrote it. */
+#define PG_FEED_SUBTRANSACTION "tidegate.ddl."
+
 /* One for each connection: zeroed at its start but for `last`. */
 struct pg_feed {
     uint64_t last;         /* position of the last COMMIT or MARK; kept by the caller */

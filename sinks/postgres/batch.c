@@ -38,7 +38,8 @@ batch_possible(const struct target *t, const struct shape *s)
 {
     bool changes = s->op == SHAPE_UPDATE || s->op == SHAPE_DELETE;
     if (!t->unseen || s->any_row || s->parameters == 0 || s->op == SHAPE_PROBE ||
-        (changes && !t->has_unique) || (s->op == SHAPE_UPDATE && !t->one_unique)) {
+        s->op == SHAPE_REPLACE || (changes && !t->has_unique) ||
+        (s->op == SHAPE_UPDATE && !t->one_unique)) {
         return false;
     }
     for (uint16_t i = 0; i < s->len; i++) {

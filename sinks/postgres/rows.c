@@ -308,6 +308,14 @@ table_of(struct rows *w, const struct change *c, struct err *err)
     return t;
 }
 
+/* Where rows go alone is where the one is looked for of which something wrong was assumed. */
+static bool
+put_as(struct rows *w, const struct change *c, const struct target *t, struct err *err)
+{
+    return shape_of(c, t, &w->shape, err) &&
+           (!w->row_by_row || !w->shape.assumed || shape_replace(c, t, &w->shape, err));
+}
+
 bool
 rows_put(struct rows *w, const struct change *c, size_t *bytes, struct err *err)
 {
@@ -318,7 +326,7 @@ rows_put(struct rows *w, const struct change *c, size_t *bytes, struct err *err)
     if (!t->target.present) {
         return table_is_missing(c, err);
     }
-    if (!shape_of(c, &t->target, &w->shape, err)) {
+    if (!put_as(w, c, &t->target, err)) {
         return wrap_change(c, err);
     }
     uint32_t key_at = 0;

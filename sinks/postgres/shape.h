@@ -19,6 +19,9 @@ enum shape_op {
     SHAPE_DELETE,
     SHAPE_PROBE,  /* an update that sets nothing: the row must be there */
     SHAPE_UPSERT, /* an insert that overwrites the row with the same key */
+    /* an update as DELETE and INSERT: it sets what UPDATE may not. What is not SET stays as it was
+     */
+    SHAPE_REPLACE,
 };
 
 /* Bits for each column. Parameters: the SET columns in order, then the MATCH columns that are no
@@ -39,6 +42,8 @@ struct shape {
     uint8_t op;   /* enum shape_op */
     bool any_row; /* several rows may match (no key): touch just one of them */
     bool many;    /* for several rows at once: each parameter is an array */
+    bool assumed; /* an identity ALWAYS is matched, because it rarely changes: the row may be
+                     missing only for that */
     uint16_t len; /* columns */
     uint32_t parameters;
     uint8_t use[SHAPE_COLUMNS_MAX];
@@ -50,6 +55,9 @@ const struct value *shape_match_value(const struct change *c, uint16_t column);
 /* ERR_DATA when the change cannot be put: no key to find the row by, a value missing, types that do
  * not go together. The text says it without naming relation and position. */
 bool shape_of(
+    const struct change *c, const struct target *t, struct shape *out, struct err *err) must_use;
+/* The same for an update of which nothing may be assumed. */
+bool shape_replace(
     const struct change *c, const struct target *t, struct shape *out, struct err *err) must_use;
 /* The same for an insert that is to overwrite. */
 bool shape_upsert(

@@ -244,13 +244,50 @@ change_text(struct builder *b, const char *verb, const char *join)
     buf_str(b->out, verb);
     table_name(b->r, b->t->kind, b->out);
     buf_str(b->out, b->s->any_row ? " AS d" : "");
-    set_text(b);
+    if (b->s->op == SHAPE_UPDATE) {
+        set_text(b);
+    }
     if (b->s->any_row) {
         buf_str(b->out, join);
         pick_one(b);
     } else {
         where_text(b);
     }
+}
+
+/* The old row goes, and the new one is made of it and of what is set. Nothing is inserted when
+ * nothing was found, so the number of rows tells the same as an update's. */
+static void
+replace_text(struct builder *b)
+{
+    uint32_t set = 0;
+    for (uint16_t i = 0; i < b->s->len; i++) {
+        b->parameter += (b->s->use[i] & USE_SET) != 0;
+    }
+    buf_str(b->out, "WITH d AS (");
+    change_text(b, "DELETE FROM ", " USING ");
+    buf_str(b->out, b->s->any_row ? " RETURNING d.*) INSERT INTO " : " RETURNING *) INSERT INTO ");
+    sql_qualified(b->out, b->r->schema, b->r->name);
+    const char *separator = " (";
+    for (uint16_t i = 0; i < b->s->len; i++) {
+        if (!b->t->columns[i].generated) {
+            buf_str(b->out, separator);
+            column(b, i);
+            separator = ", ";
+        }
+    }
+    separator = ") OVERRIDING SYSTEM VALUE SELECT ";
+    for (uint16_t i = 0; i < b->s->len; i++) {
+        if (b->s->use[i] & USE_SET) {
+            buf_printf(b->out, "%s$%u", separator, ++set);
+            separator = ", ";
+        } else if (!b->t->columns[i].generated) {
+            buf_printf(b->out, "%sd.", separator);
+            column(b, i);
+            separator = ", ";
+        }
+    }
+    buf_str(b->out, " FROM d");
 }
 
 static void
@@ -320,6 +357,9 @@ sql_statement(
         break;
     case SHAPE_DELETE:
         changing(&b, "DELETE FROM ", " USING ");
+        break;
+    case SHAPE_REPLACE:
+        replace_text(&b);
         break;
     case SHAPE_PROBE:
         buf_str(out, "SELECT FROM ");

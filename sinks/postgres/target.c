@@ -210,6 +210,22 @@ find_row(const PGresult *rows, const char *name)
     return -1;
 }
 
+/* Whether every column that can be written is one of the relation's. */
+static bool
+is_whole(const PGresult *rows, const struct relation *r)
+{
+    for (int row = 0; row < PQntuples(rows); row++) {
+        bool found = PQgetisnull(rows, row, F_NAME) || field_true(rows, row, F_GENERATED);
+        for (uint16_t i = 0; !found && i < r->columns_len; i++) {
+            found = strcmp(PQgetvalue(rows, row, F_NAME), r->columns[i].name) == 0;
+        }
+        if (!found) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool
 check_kind(const struct relation *r, char kind, struct err *err)
 {
@@ -240,6 +256,7 @@ target_parse(const PGresult *rows, const struct relation *r, struct target *out,
     out->kind = PQgetvalue(rows, 0, F_KIND)[0];
     out->one_unique = field_true(rows, 0, F_ONE_UNIQUE);
     out->unseen = field_true(rows, 0, F_UNSEEN);
+    out->whole = is_whole(rows, r);
     out->columns = arena_zalloc(&out->memory, (r->columns_len + 1u) * sizeof *out->columns);
     struct buf missing;
     buf_init(&missing, 300);

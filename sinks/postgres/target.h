@@ -36,6 +36,7 @@ struct target {
     char kind;       /* pg_class.relkind: 'r', 'p', 'f' */
     bool present;    /* there is such a table */
     bool has_unique; /* a unique key, never null, whose columns the relation all has */
+    bool whole;      /* the relation has all columns that can be written */
     bool one_unique; /* there is no other unique or exclusion index */
     bool unseen;     /* an ordinary table where nothing fires at a change: when it comes in a
                         transaction makes no difference */

@@ -299,6 +299,41 @@ blocks_stand_in_nothing_else_and_nothing_else_in_blocks(void **state)
 }
 
 static void
+put_message(struct fixture *f, const char *prefix)
+{
+    buf_reset(&f->bytes);
+    buf_u8(&f->bytes, 'M');
+    buf_u8(&f->bytes, 1);
+    buf_u64(&f->bytes, 0x55);
+    put_cstr(&f->bytes, prefix);
+    buf_u32(&f->bytes, 0);
+}
+
+static void
+a_message_belongs_to_the_subtransaction_that_its_prefix_names(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *prefix;
+        uint32_t xid;
+    } messages[] = {{"tidegate.ddl.901", SUB}, {"tidegate.ddl", TOP}, {"tidegate.ddl.", TOP},
+        {"tidegate.ddl.0", TOP}, {"tidegate.ddl.901x", TOP}, {"tidegate.ddl.4294967296", TOP},
+        {"other.901", TOP}};
+    for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
+        f->feed = (struct pg_feed){.stream = TOP};
+        put_message(f, messages[i].prefix);
+        insert_xid(&f->bytes, TOP);
+        assert_true(take(f) && f->keep);
+        assert_int_equal(f->rec.xid, messages[i].xid);
+        assert_int_equal(f->rec.stream, TOP);
+    }
+    f->feed = (struct pg_feed){.in_transaction = true};
+    put_message(f, "tidegate.ddl.901");
+    assert_true(take(f) && f->keep);
+    assert_int_equal(f->rec.xid, 0);
+}
+
+static void
 a_transaction_without_an_id_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -322,7 +357,7 @@ a_head_that_is_cut_short_is_refused_wherever(void **state)
     } heads[] = {{'B', 21, 0, false}, {'C', 18, 0, true}, {'S', 6, 0, false}, {'c', 22, 0, false},
         {'A', 9, 0, false}, {'b', 29, 0, false}, {'P', 18, 0, true}, {'K', 30, 0, false},
         {'r', 38, 0, false}, {'p', 30, 0, false}, {'R', 5, 0, true}, {'R', 9, TOP, false},
-        {'I', 5, TOP, false}, {'M', 6, TOP, false}, {'M', 2, 0, false}};
+        {'I', 5, TOP, false}, {'M', 15, TOP, false}, {'M', 2, 0, false}};
     for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
         for (size_t len = 1; len < heads[i].head; len++) {
             f->feed = (struct pg_feed){.stream = heads[i].stream, .in_transaction = heads[i].open};
@@ -352,6 +387,8 @@ main(void)
             an_origin_in_a_block_has_no_id_and_belongs_to_the_transaction, setup, teardown),
         cmocka_unit_test_setup_teardown(
             messages_outside_of_the_commit_order_are_not_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_message_belongs_to_the_subtransaction_that_its_prefix_names, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stream_commit_becomes_begin_and_commit, setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_stream_abort_names_what_is_void_in_both_forms, setup, teardown),

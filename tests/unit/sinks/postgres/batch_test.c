@@ -215,6 +215,17 @@ what_can_be_seen_on_the_target_is_not_joined(void **state)
 }
 
 static void
+a_row_that_is_made_anew_goes_alone(void **state)
+{
+    (void)state;
+    targets[1].always_identity = target.whole = true;
+    struct change c = rows_update(&relation, row(1, "x"));
+    assert_true(shape_replace(&c, &target, &shape, &err));
+    assert_int_equal(shape.op, SHAPE_REPLACE);
+    assert_false(batch_possible(&target, &shape));
+}
+
+static void
 another_unique_index_keeps_updates_apart(void **state)
 {
     (void)state;
@@ -266,6 +277,7 @@ main(void)
         T(only_binary_values_of_some_size_are_joined),
         T(rows_found_by_an_unchanged_key_are_joined),
         T(what_can_be_seen_on_the_target_is_not_joined),
+        T(a_row_that_is_made_anew_goes_alone),
         T(another_unique_index_keeps_updates_apart),
         T(a_key_that_may_find_several_rows_is_not_joined),
         T(types_that_differ_or_have_no_array_are_not_joined),
