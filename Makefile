@@ -52,11 +52,11 @@ CFLAGS_ALL := -std=gnu17 $(OPT) -g $(WARN) $(HARDEN) $(SANFLAGS) $(if $(WERROR),
 LDFLAGS_ALL := $(SANFLAGS) -Wl,-z,relro,-z,now $(LDFLAGS)
 LIBS := $(PKG_LIBS) -lpthread -lm
 
-# ONLY="agent/base agent/spool" builds and tests just these folders: for work on one floor.
-SRC  := $(if $(ONLY),$(sort $(foreach d,$(ONLY),$(wildcard $(d)/*.c))),$(sort $(filter-out agent/main.c,$(wildcard agent/*.c agent/*/*.c decoders/*.c sinks/*.c sinks/*/*.c config/*.c))))
+SRC  := $(sort $(filter-out agent/main.c,$(wildcard agent/*.c agent/*/*.c decoders/*.c sinks/*.c sinks/*/*.c config/*.c)))
 OBJ  := $(SRC:%.c=$(BUILD)/%.o)
 LIB  := $(BUILD)/libtidegate.a
 BIN  := $(BUILD)/tidegate
+# ONLY="agent/base agent/spool" tests just these folders.
 UNIT_SRC := $(if $(ONLY),$(sort $(foreach d,$(ONLY),$(wildcard tests/unit/$(d)/*_test.c))),$(sort $(shell find tests/unit -name '*_test.c' 2>/dev/null)))
 # SKIP="agent/spool/reader config/dsn" leaves tests out.
 UNIT_SRC := $(filter-out $(SKIP:%=tests/unit/%_test.c),$(UNIT_SRC))
@@ -140,7 +140,7 @@ E2E = TIDEGATE_BIN=$(abspath $(BIN)) TIDEGATE_SAN=$(SAN) tests/e2e/run.sh
 test-e2e: tidegate ## end-to-end tests of every day; E2E_ARGS="-k sakila -x" picks some
 	@$(E2E) -n $(or $(WORKERS),3) -m "not long" $(E2E_ARGS)
 test-long: tidegate ## the end-to-end tests that take longer
-	@$(E2E) -m long $(E2E_ARGS)
+	@$(E2E) -n $(or $(WORKERS),1) -m long $(E2E_ARGS)
 test-crash: tidegate ## kill -9 at every named point, and KILLS=40 times at random (SEED=N repeats)
 	@$(AGAIN) FAILPOINTS=1 BUILD=build/failpoints build/failpoints/tidegate
 	@TIDEGATE_FAILPOINT_BIN=$(abspath build/failpoints/tidegate) TIDEGATE_KILLS=$(or $(KILLS),40) \
