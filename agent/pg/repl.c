@@ -187,6 +187,13 @@ stream_ended(struct pg_stream *s, int code, struct err *err)
     PGresult *res = PQgetResult(s->conn);
     if (PQresultStatus(res) == PGRES_FATAL_ERROR) {
         pg_result_error(err, s->conn, res, "replication stream");
+        if (strcmp(err->sqlstate, "XX000") == 0) {
+            /* A transaction that is rolled back while it is decoded leaves the server with a
+             * catalog of which parts are missing. Decoding it anew it knows of the rollback. */
+            err->class = ERR_RECONNECT;
+            err_hint(err, "the source could not decode its own log and is asked again; if that "
+                          "does not end, its log has more to say");
+        }
         if (strcmp(err->sqlstate, "22P05") == 0 || strcmp(err->sqlstate, "22021") == 0) {
             err_hint(err, "a change holds text that has no form in UTF8, and the feed cannot pass "
                           "it: correct that text at the source and begin anew, or begin anew "

@@ -83,6 +83,23 @@ def test_ddl_in_a_streamed_transaction(own_world):
     world.assert_equal()
 
 
+def test_ddl_that_is_rolled_back_while_it_is_decoded(own_world):
+    """The server then decodes with a catalog that is none, and may say so; decoding anew knows better."""
+    world = own_world(source={"options": SMALL_MEMORY})
+    agent = began(world, {"source": {"two_phase": "off"}})
+    for n in range(6):
+        first = 10000 * (n + 1)
+        world.source.psql(f"""
+            begin; {rows("old", first, first + 2000)};
+            savepoint a; create table void (id int primary key, v text); alter table old add column void int default 1;
+            {rows("void", 1, 2000)}; {rows("old", first + 3000, first + 4000)};
+            alter table void add column w int; {rows("void", 2001, 3000)};
+            rollback to a; create table kept_{n} (id int primary key, v text); {rows(f"kept_{n}", 1, 1000)};
+            alter table old add column n_{n} int; {rows("old", first + 5000, first + 6000)}; commit""", world.db)
+    settled(agent)
+    world.assert_equal()
+
+
 @pytest.fixture
 def preparing(own_world):
     world = own_world(source={"options": SMALL_MEMORY})
