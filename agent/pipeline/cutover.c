@@ -124,6 +124,9 @@ no_missing_columns(struct cutover *c, struct err *err)
     x_free(token);
     for (size_t i = 0; !told && !columns[0] && i < c->env.config->sinks_len; i++) {
         const struct sink_config *s = &c->env.config->sinks[i];
+        if (strcmp(s->type, "postgresql") != 0) {
+            continue;
+        }
         if (!missing_columns(c->env.config, s, c->env.store, columns, sizeof(columns), err)) {
             return false;
         }

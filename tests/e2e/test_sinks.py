@@ -95,6 +95,15 @@ def test_two_targets_and_a_null_hold_the_same_in_the_end(sinks):
     assert set(cursors(agent)) == {"cursor_one", "cursor_two", "cursor_gone"}
 
 
+def test_a_cutover_without_event_triggers_asks_a_null_nothing(sinks):
+    w = sinks.world
+    w.source.psql("create table t (id int primary key); insert into t values (1)", w.db)
+    agent = sinks.agent(sinks.entry("one"), sinks.entry("gone", type="null"), ddl={"capture": False}).start()
+    agent.streaming()
+    agent.cutover()
+    sinks.assert_equal("one")
+
+
 def test_a_cutover_opens_both_targets(sinks):
     w = sinks.world
     w.pgbench()
