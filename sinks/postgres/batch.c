@@ -17,6 +17,7 @@
 #include "agent/base/arena.h"
 
 #define IMAGES_KEPT  ((size_t)128 << 10)
+#define ROWS_FIRST   16u
 #define ARRAY_HEADER 20
 #define NO_VALUE     UINT32_MAX
 
@@ -51,6 +52,23 @@ batch_possible(const struct target *t, const struct shape *s)
     return true;
 }
 
+bool
+batch_commutes(const struct target *t, const struct shape *s)
+{
+    uint8_t needed = s->op == SHAPE_INSERT ? USE_SET : USE_MATCH;
+    if (!t->has_unique || !t->one_unique) {
+        return false;
+    }
+    for (uint16_t i = 0; i < s->len; i++) {
+        const struct target_column *c = &t->columns[i];
+        bool in_key = s->op == SHAPE_INSERT ? c->unique : (s->use[i] & USE_MATCH) != 0;
+        if (in_key != c->unique || (c->unique && (!c->exact || !(s->use[i] & needed)))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Bytes of the value in an image; more than a row may have when it cannot be in one. */
 static size_t
 value_size(const struct value *v)
@@ -72,23 +90,53 @@ put_value(uint8_t *to, const struct value *v)
     return to + 4 + (null ? 0 : v->bytes.len);
 }
 
+void
+batch_image_init(struct batch_image *i)
+{
+    *i = (struct batch_image){0};
+    buf_init(&i->bytes, 2 * BATCH_ROW_BYTES);
+}
+
+void
+batch_image_done(struct batch_image *i)
+{
+    buf_done(&i->bytes);
+    *i = (struct batch_image){0};
+}
+
+/* The value of the row's key in this column; NULL: it is not part of it. */
+static const struct value *
+key_value(
+    const struct change *c, const struct shape *s, const struct target_column *keys, uint16_t i)
+{
+    if (keys) {
+        return keys[i].unique ? &c->new.values[i] : NULL;
+    }
+    return s->use[i] & USE_MATCH ? shape_match_value(c, i) : NULL;
+}
+
 /* Room for all of the row's values; NULL when it is to go alone. */
 static uint8_t *
-image_room(const struct change *c, const struct shape *s, struct buf *image)
+image_room(struct buf *image, const struct change *c, const struct shape *s,
+    const struct target_column *keys)
 {
     size_t size = 0;
     for (uint16_t i = 0; i < s->len && size <= BATCH_ROW_BYTES; i++) {
+        const struct value *key = key_value(c, s, keys, i);
         size += s->use[i] & USE_SET ? value_size(&c->new.values[i]) : 0;
-        size += s->use[i] & USE_MATCH ? value_size(shape_match_value(c, i)) : 0;
+        size += key ? value_size(key) : 0;
     }
     buf_reset(image);
     return size <= BATCH_ROW_BYTES ? buf_reserve(image, size) : NULL;
 }
 
 bool
-batch_image(const struct change *c, const struct shape *s, struct buf *image, uint32_t *key_at)
+batch_image(struct batch_image *out, const struct change *c, const struct shape *s,
+    const struct target *t, bool commutes)
 {
-    uint8_t *to = image_room(c, s, image);
+    bool insert = s->op == SHAPE_INSERT;
+    const struct target_column *keys = insert && commutes ? t->columns : NULL;
+    uint8_t *to = image_room(&out->bytes, c, s, keys);
     if (!to) {
         return false;
     }
@@ -97,13 +145,18 @@ batch_image(const struct change *c, const struct shape *s, struct buf *image, ui
             to = put_value(to, &c->new.values[i]);
         }
     }
-    *key_at = (uint32_t)(to - image->data);
-    for (uint16_t i = 0; s->op != SHAPE_INSERT && i < s->len; i++) {
-        if (s->use[i] & USE_MATCH) {
-            to = put_value(to, shape_match_value(c, i));
+    const uint8_t *key_begin = to;
+    for (uint16_t i = 0; (!insert || commutes) && i < s->len; i++) {
+        const struct value *key = key_value(c, s, keys, i);
+        if (key) {
+            to = put_value(to, key);
         }
     }
-    image->len = (size_t)(to - image->data);
+    out->commutes = commutes;
+    out->bytes.len = (size_t)(to - out->bytes.data);
+    out->key_len = (uint32_t)(to - key_begin);
+    out->values = (uint32_t)out->bytes.len - (insert ? out->key_len : 0);
+    out->hash = out->key_len > 0 ? (uint32_t)XXH3_64bits(key_begin, out->key_len) : 0;
     return true;
 }
 
@@ -120,23 +173,23 @@ batch_free(struct batch *b)
 {
     if (b) {
         buf_done(&b->images);
+        x_free(b->rows);
+        x_free(b->slots);
         x_free(b);
     }
 }
 
 void
-batch_begin(struct batch *b, struct cache_table *table, const struct shape *s)
+batch_begin(struct batch *b, struct cache_table *table, const struct shape *s, bool commutes)
 {
     assert(b->len == 0 && b->images.len == 0);
     b->table = table;
+    b->commutes = commutes;
     b->shape.op = s->op;
     b->shape.any_row = b->shape.many = false;
     b->shape.len = s->len;
     b->shape.parameters = s->parameters;
     memcpy(b->shape.use, s->use, s->len);
-    if (s->op != SHAPE_INSERT) {
-        memset(b->slots, 0, sizeof b->slots);
-    }
 }
 
 bool
@@ -146,78 +199,131 @@ batch_same(const struct batch *b, const struct shape *s)
            memcmp(b->shape.use, s->use, s->len) == 0;
 }
 
+static bool
+knows_keys(const struct batch *b)
+{
+    return b->commutes || b->shape.op != SHAPE_INSERT;
+}
+
 /* The slot of the row with this key, or the free one where it belongs. */
 static uint16_t *
-find_slot(struct batch *b, const uint8_t *key, size_t len, uint32_t hash)
+find_slot(const struct batch *b, const uint8_t *key, uint32_t len, uint32_t hash)
 {
     for (uint32_t n = hash;; n++) {
-        uint16_t *slot = &b->slots[n % BATCH_SLOTS];
+        uint16_t *slot = &b->slots[n % (2 * b->cap)];
         if (*slot == 0) {
             return slot;
         }
         const struct batch_row *row = &b->rows[*slot - 1];
-        const uint8_t *end = b->images.data + row->at + row->len;
-        if (row->hash == hash && row->key_len == len && memcmp(end - len, key, len) == 0) {
+        if (row->hash == hash && row->key_len == len &&
+            memcmp(b->images.data + row->end - len, key, len) == 0) {
             return slot;
         }
     }
 }
 
-static enum batch_answer
-replace_row(struct batch *b, struct batch_row *row, const struct buf *image)
+static const uint8_t *
+key_of(const struct batch_image *image)
 {
-    if (row->len == image->len) {
-        memcpy(b->images.data + row->at, image->data, image->len);
-        return BATCH_TAKEN;
-    }
-    if (b->images.len + image->len > BATCH_BYTES) {
-        return BATCH_FULL;
-    }
-    row->at = (uint32_t)b->images.len;
-    row->len = (uint32_t)image->len;
-    buf_bytes(&b->images, image->data, image->len);
-    return b->images.failed ? BATCH_FULL : BATCH_TAKEN;
+    return image->bytes.data + image->bytes.len - image->key_len;
 }
 
-enum batch_answer
-batch_add(struct batch *b, const struct buf *image, uint32_t key_at, const struct change *c,
+struct batch_row *
+batch_find(const struct batch *b, const struct batch_image *image)
+{
+    if (b->len == 0 || !knows_keys(b)) {
+        return NULL;
+    }
+    uint16_t slot = *find_slot(b, key_of(image), image->key_len, image->hash);
+    return slot != 0 ? &b->rows[slot - 1] : NULL;
+}
+
+/* Of two rows with one key, which only wrong data brings, the slot has the first. */
+static void
+index_row(struct batch *b, uint32_t i)
+{
+    const struct batch_row *row = &b->rows[i];
+    uint16_t *slot =
+        find_slot(b, b->images.data + row->end - row->key_len, row->key_len, row->hash);
+    if (*slot == 0) {
+        *slot = (uint16_t)(i + 1);
+    }
+}
+
+/* Room for one row more. Slots are made anew when the rows grow. */
+static void
+grow(struct batch *b)
+{
+    if (b->len < b->cap) {
+        return;
+    }
+    b->cap = b->cap > 0 ? 2 * b->cap : ROWS_FIRST;
+    b->rows = x_realloc(b->rows, b->cap * sizeof *b->rows);
+    x_free(b->slots);
+    b->slots = x_zalloc(2 * (size_t)b->cap * sizeof *b->slots);
+    for (uint32_t i = 0; knows_keys(b) && i < b->len; i++) {
+        index_row(b, i);
+    }
+}
+
+static bool
+add_image(struct batch *b, struct batch_row *row, const struct batch_image *image)
+{
+    if (b->images.len + image->bytes.len > BATCH_BYTES) {
+        return false;
+    }
+    uint32_t at = (uint32_t)b->images.len;
+    buf_bytes(&b->images, image->bytes.data, image->bytes.len);
+    if (b->images.failed) {
+        return false;
+    }
+    *row = (struct batch_row){.at = at,
+        .values = image->values,
+        .end = (uint32_t)b->images.len,
+        .key_len = image->key_len,
+        .hash = image->hash};
+    return true;
+}
+
+bool
+batch_replace(struct batch *b, struct batch_row *row, const struct batch_image *image)
+{
+    if (row->values == image->values) {
+        memcpy(b->images.data + row->at, image->bytes.data, image->bytes.len);
+        return true;
+    }
+    return add_image(b, row, image);
+}
+
+bool
+batch_add(struct batch *b, const struct batch_image *image, const struct change *c,
     const struct relation *relation)
 {
-    uint16_t *slot = NULL;
-    uint32_t hash = 0;
-    if (b->shape.op != SHAPE_INSERT) {
-        const uint8_t *key = image->data + key_at;
-        size_t len = image->len - key_at;
-        hash = (uint32_t)XXH3_64bits(key, len);
-        slot = find_slot(b, key, len, hash);
-        if (*slot != 0) {
-            return b->shape.op == SHAPE_DELETE ? BATCH_AGAIN
-                                               : replace_row(b, &b->rows[*slot - 1], image);
-        }
+    if (b->len == BATCH_ROWS) {
+        return false;
     }
-    if (b->len == BATCH_ROWS || b->images.len + image->len > BATCH_BYTES) {
-        return BATCH_FULL;
+    grow(b);
+    if (!add_image(b, &b->rows[b->len], image)) {
+        return false;
     }
-    b->rows[b->len] = (struct batch_row){.at = (uint32_t)b->images.len,
-        .len = (uint32_t)image->len,
-        .hash = hash,
-        .key_len = (uint32_t)image->len - key_at};
-    buf_bytes(&b->images, image->data, image->len);
     if (b->len < BATCH_FEW) {
         struct flight_entry *note = &b->notes[b->len];
         memset(note, 0, offsetof(struct flight_entry, key));
         flight_note(note, c, relation);
     }
     b->len++;
-    if (slot) {
-        *slot = (uint16_t)b->len;
+    if (knows_keys(b)) {
+        index_row(b, b->len - 1);
     }
-    return BATCH_TAKEN;
+    return true;
 }
 
 void
 batch_reset(struct batch *b)
 {
+    if (b->len > 0 && knows_keys(b)) {
+        memset(b->slots, 0, 2 * (size_t)b->cap * sizeof *b->slots);
+    }
     b->len = 0;
     b->table = NULL;
     buf_reset(&b->images);
@@ -265,7 +371,7 @@ batch_bind(struct batch *b, const struct target *t, struct bind *out, struct err
     size_t bytes = (size_t)b->shape.parameters * ARRAY_HEADER;
     for (uint32_t i = 0; i < b->len; i++) {
         b->rows[i].cursor = b->rows[i].at;
-        bytes += b->rows[i].len;
+        bytes += b->rows[i].values;
     }
     bind_room(out, b->shape.parameters);
     buf_reset(&out->text);
@@ -292,7 +398,7 @@ batch_bind_row(const struct batch *b, uint32_t row, struct bind *out)
 {
     const uint8_t *at = b->images.data + b->rows[row].at;
     bind_room(out, b->shape.parameters);
-    out->bytes += b->rows[row].len;
+    out->bytes += b->rows[row].values;
     while (out->n < b->shape.parameters) {
         uint32_t len = element_length(at);
         at += 4;

@@ -53,7 +53,7 @@ remove_statement(struct cache *c, struct cache_statement *s)
 static void
 free_table(struct cache *c, struct cache_table *t)
 {
-    assert(!t->batch);
+    assert(t->held.len == 0);
     while (t->statements) {
         remove_statement(c, t->statements);
     }

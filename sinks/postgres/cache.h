@@ -13,6 +13,7 @@
 
 #include "agent/base/err.h"
 #include "agent/change/change.h"
+#include "sinks/postgres/held.h"
 #include "sinks/postgres/pipe.h"
 #include "sinks/postgres/shape.h"
 #include "sinks/postgres/target.h"
@@ -37,7 +38,7 @@ struct cache_table {
     struct relation *relation; /* our own copy */
     struct target target;
     struct cache_statement *statements; /* the one used last first */
-    struct batch *batch;                /* rows held back for it; NULL: none */
+    struct held_table held;
 };
 
 #define CACHE_BUCKETS 1024
@@ -58,8 +59,7 @@ void cache_done(struct cache *c); /* accepts an all-zero one */
 /* The table as it is known, NULL when cache_table would have to look. */
 struct cache_table *cache_known(struct cache *c, const struct relation *r);
 /* The table that a relation goes to. NULL on failure. Valid until the next call. A new version of a
- * relation, and a table's first use, wait for the pipe's answers; no table may have a batch then.
- */
+ * relation, and a table's first use, wait for the pipe's answers; no row may be held back then. */
 struct cache_table *cache_table(
     struct cache *c, struct pipe *p, const struct relation *r, struct err *err) must_use;
 /* The statement for a shape, prepared when it is new; `about` notes the change that a failure to
@@ -70,7 +70,7 @@ struct cache_statement *cache_statement(struct cache *c, struct pipe *p, struct 
 void cache_drop_statement(struct cache *c, struct cache_table *t);
 
 /* Forgets what was read of the target's catalog, with the statements made from it: it has changed.
- * Waits for the pipe's answers; no table may have a batch. */
+ * Waits for the pipe's answers; no row may be held back. */
 bool cache_forget(struct cache *c, struct pipe *p, struct err *err) must_use;
 
 #endif

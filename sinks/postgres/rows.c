@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Invariant: a table has at most one batch, and no statement about the table is sent while it has
- * one, other than the batch itself. So rows of a table reach the target in the order they came.
+ * Invariant: no statement about a table is sent while rows of it are held back, other than theirs.
+ * So rows with one key reach the target in the order in which they came.
  *
  * Inserts that come in numbers go by COPY, which stays open and takes the table's next inserts as
- * they come, until something else is sent (pipe.h). The table has no batch then, or the next insert
- * would be in front of what the batch holds. It may be used wherever rows may be joined
+ * they come, until something else is sent (pipe.h). The table holds nothing back then, or the next
+ * insert would be in front of what it holds. It may be used wherever rows may be joined
  * (batch_possible): it knows no rules, and refuses tables with row security. It costs three round
  * trips.
  *
  * Before the cache looks at the catalog everything held back is sent: a table may leave the cache
- * then, and with it what a batch points to.
+ * then, and with it what is held back.
  */
 #include "sinks/postgres/rows.h"
 
@@ -33,7 +33,7 @@ rows_init(struct rows *w, struct pipe *p, bool row_by_row, uint32_t statements)
     w->row_by_row = row_by_row;
     cache_init(&w->cache, TABLES_MAX, statements);
     bind_init(&w->bind);
-    buf_init(&w->image, 2 * BATCH_ROW_BYTES);
+    batch_image_init(&w->image);
     w->copy.hope = UINT32_MAX;
 }
 
@@ -41,12 +41,10 @@ void
 rows_done(struct rows *w)
 {
     rows_drop(w);
-    for (uint32_t i = 0; i < ROWS_BATCHES; i++) {
-        batch_free(w->batches[i]);
-    }
+    held_done(&w->held);
     cache_done(&w->cache);
     bind_done(&w->bind);
-    buf_done(&w->image);
+    batch_image_done(&w->image);
     memset(w, 0, sizeof *w);
 }
 
@@ -166,45 +164,43 @@ send_copy(struct rows *w, const struct batch *b, struct err *err)
         if (!copy_is_open(w, b->table, &b->shape) && !open_copy(w, b, err)) {
             return false;
         }
-        if (!pipe_copy_row(w->pipe, b->shape.parameters, b->images.data + row->at, row->len, err)) {
+        if (!pipe_copy_row(
+                w->pipe, b->shape.parameters, b->images.data + row->at, row->values, err)) {
             return false;
         }
     }
     return true;
 }
 
-/* Makes the batch free again; it moves behind those in use. */
-static void
-release(struct rows *w, struct batch *b)
-{
-    uint32_t i = 0;
-    while (w->batches[i] != b) {
-        i++;
-    }
-    w->used--;
-    memmove(&w->batches[i], &w->batches[i + 1], (w->used - i) * sizeof *w->batches);
-    w->batches[w->used] = b;
-    w->held -= b->images.len;
-    b->table->batch = NULL;
-    batch_reset(b);
-}
-
+/* Sends the table's first run. */
 static bool
-flush_batch(struct rows *w, struct batch *b, struct err *err)
+flush_run(struct rows *w, struct cache_table *t, struct err *err)
 {
+    struct batch *b = t->held.runs[0];
     bool ok = b->len <= BATCH_FEW   ? send_few(w, b, err)
               : worth_copying(w, b) ? send_copy(w, b, err)
                                     : send_many(w, b, err);
-    release(w, b);
+    held_release(&w->held, t);
     bind_trim(&w->bind);
     return ok;
+}
+
+static bool
+flush_table(struct rows *w, struct cache_table *t, struct err *err)
+{
+    while (t->held.len > 0) {
+        if (!flush_run(w, t, err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool
 rows_flush(struct rows *w, struct err *err)
 {
-    while (w->used > 0) {
-        if (!flush_batch(w, w->batches[0], err)) {
+    while (w->held.oldest) {
+        if (!flush_table(w, w->held.oldest, err)) {
             return false;
         }
     }
@@ -214,64 +210,41 @@ rows_flush(struct rows *w, struct err *err)
 void
 rows_drop(struct rows *w)
 {
-    while (w->used > 0) {
-        release(w, w->batches[w->used - 1]);
+    while (w->held.oldest) {
+        held_release(&w->held, w->held.oldest);
     }
 }
 
-/* An empty batch for the table, which has none. */
-static struct batch *
-begin_batch(struct rows *w, struct cache_table *t, struct err *err)
-{
-    if (w->used == ROWS_BATCHES && !flush_batch(w, w->batches[0], err)) {
-        return NULL;
-    }
-    struct batch **free_one = &w->batches[w->used];
-    if (!*free_one) {
-        *free_one = batch_new();
-    }
-    w->used++;
-    batch_begin(*free_one, t, &w->shape);
-    t->batch = *free_one;
-    return t->batch;
-}
-
-static enum batch_answer
-add(struct rows *w, struct batch *b, uint32_t key_at, const struct change *c)
-{
-    size_t before = b->images.len;
-    enum batch_answer answer = batch_add(b, &w->image, key_at, c, b->table->relation);
-    w->held += b->images.len - before;
-    return answer;
-}
-
-/* Takes the row into its table's batch, in `image`; what does not go together is sent first. */
+/* Holds the row in `image` back; what does not go together with it is sent first. */
 static bool
-hold_back(
-    struct rows *w, struct cache_table *t, uint32_t key_at, const struct change *c, struct err *err)
+hold_back(struct rows *w, struct cache_table *t, const struct change *c, struct err *err)
 {
-    if (w->held + w->image.len > ROWS_BYTES && !rows_flush(w, err)) {
-        return false;
+    for (;;) {
+        bool ok = true;
+        switch (held_put(&w->held, t, &w->shape, &w->image, c)) {
+        case HELD_TAKEN:
+            return true;
+        case HELD_TABLE:
+            ok = flush_table(w, t, err);
+            break;
+        case HELD_OLDEST:
+            ok = flush_table(w, w->held.oldest, err);
+            break;
+        case HELD_ALL:
+            ok = rows_flush(w, err);
+            break;
+        }
+        if (!ok) {
+            return false;
+        }
     }
-    if (t->batch && batch_same(t->batch, &w->shape) && add(w, t->batch, key_at, c) == BATCH_TAKEN) {
-        return true;
-    }
-    if (t->batch && !flush_batch(w, t->batch, err)) {
-        return false;
-    }
-    struct batch *b = begin_batch(w, t, err);
-    if (!b) {
-        return false;
-    }
-    return add(w, b, key_at, c) == BATCH_TAKEN ||
-           err_set(err, ERR_FATAL, "a row does not fit an empty batch");
 }
 
 static bool
 send_alone(struct rows *w, struct cache_table *t, const struct change *c, struct err *err)
 {
     /* What may be seen comes behind everything before it. */
-    bool sent = t->target.unseen ? !t->batch || flush_batch(w, t->batch, err) : rows_flush(w, err);
+    bool sent = t->target.unseen ? flush_table(w, t, err) : rows_flush(w, err);
     if (!sent) {
         return false;
     }
@@ -316,6 +289,23 @@ put_as(struct rows *w, const struct change *c, const struct target *t, struct er
            (!w->row_by_row || !w->shape.assumed || shape_replace(c, t, &w->shape, err));
 }
 
+/* What was found out about the shape of rows that are held back holds for another one. */
+static bool
+may_join(const struct rows *w, const struct cache_table *t, bool *commutes)
+{
+    if (w->row_by_row) {
+        return false;
+    }
+    const struct batch *like = held_like(&t->held, &w->shape);
+    if (like) {
+        *commutes = like->commutes;
+        return true;
+    }
+    /* Only where it helps: that inserts know their keys costs something. */
+    *commutes = t->held.mixed && batch_commutes(&t->target, &w->shape);
+    return batch_possible(&t->target, &w->shape);
+}
+
 bool
 rows_put(struct rows *w, const struct change *c, size_t *bytes, struct err *err)
 {
@@ -329,15 +319,14 @@ rows_put(struct rows *w, const struct change *c, size_t *bytes, struct err *err)
     if (!put_as(w, c, &t->target, err)) {
         return wrap_change(c, err);
     }
-    uint32_t key_at = 0;
-    bool possible = !w->row_by_row && ((t->batch && batch_same(t->batch, &w->shape)) ||
-                                          batch_possible(&t->target, &w->shape));
-    if (possible && batch_image(c, &w->shape, &w->image, &key_at)) {
-        *bytes = BIND_STATEMENT_BYTES + w->image.len;
-        if (!t->batch && copy_is_open(w, t, &w->shape)) {
-            return pipe_copy_row(w->pipe, w->shape.parameters, w->image.data, w->image.len, err);
+    bool commutes = false;
+    if (may_join(w, t, &commutes) && batch_image(&w->image, c, &w->shape, &t->target, commutes)) {
+        *bytes = BIND_STATEMENT_BYTES + w->image.values;
+        if (t->held.len == 0 && copy_is_open(w, t, &w->shape)) {
+            return pipe_copy_row(
+                w->pipe, w->shape.parameters, w->image.bytes.data, w->image.values, err);
         }
-        return hold_back(w, t, key_at, c, err);
+        return hold_back(w, t, c, err);
     }
     bool ok = send_alone(w, t, c, err);
     *bytes = w->bind.bytes;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rows into statements. Rows of one table that come behind each other and are put the same way are
- * held back and joined into one statement; order within a table is kept exactly. Rows of different
- * tables may change places within the target transaction, where nothing on the target can see it
+ * Rows into statements. Rows of one table that are put the same way are held back and joined into
+ * one statement (held.h). Rows of different tables, and rows of one table with different keys, may
+ * change places within the target transaction, where nothing on the target can see it
  * (target.unseen); before a row that may be seen everything held back is sent.
  */
 #ifndef TG_SINKS_POSTGRES_ROWS_H
@@ -12,16 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/base/buf.h"
 #include "agent/base/err.h"
 #include "agent/change/change.h"
 #include "sinks/postgres/batch.h"
 #include "sinks/postgres/bind.h"
 #include "sinks/postgres/cache.h"
+#include "sinks/postgres/held.h"
 #include "sinks/postgres/pipe.h"
-
-#define ROWS_BATCHES 64u
-#define ROWS_BYTES   ((size_t)2 << 20) /* of all batches together */
 
 /* The last COPY; it is open as long as `pipe->copy.open` says so. */
 struct rows_copy {
@@ -36,10 +33,8 @@ struct rows {
     struct shape shape;
     struct bind bind;
     bool row_by_row;
-    struct batch *batches[ROWS_BATCHES]; /* those in use, the oldest first, then free ones */
-    uint32_t used;
-    size_t held; /* bytes of rows held back */
-    struct buf image;
+    struct held held;
+    struct batch_image image;
     struct rows_copy copy;
 };
 

@@ -15,7 +15,7 @@ static struct relation relation;
 static struct shape shape;
 static struct batch *batch;
 static struct bind bound;
-static struct buf image;
+static struct batch_image image;
 static struct err err;
 
 static int
@@ -35,7 +35,7 @@ setup(void **state)
         .columns = targets};
     batch = batch_new();
     bind_init(&bound);
-    buf_init(&image, 2 * BATCH_ROW_BYTES);
+    batch_image_init(&image);
     err = (struct err)ERR_INIT;
     return 0;
 }
@@ -46,7 +46,7 @@ teardown(void **state)
     (void)state;
     batch_free(batch);
     bind_done(&bound);
-    buf_done(&image);
+    batch_image_done(&image);
     rows_free();
     return 0;
 }
@@ -70,25 +70,45 @@ possible(struct change c)
 }
 
 static bool
-whole(struct change c)
+commutes(struct change c)
 {
-    uint32_t key_at;
     assert_true(shape_of(&c, &target, &shape, &err));
-    return batch_image(&c, &shape, &image, &key_at);
+    return batch_commutes(&target, &shape);
 }
 
-/* Adds to the run, which begins with the first row. */
-static enum batch_answer
-add(struct change c)
+static bool
+whole(struct change c)
 {
-    uint32_t key_at;
     assert_true(shape_of(&c, &target, &shape, &err));
-    assert_true(batch_image(&c, &shape, &image, &key_at));
+    return batch_image(&image, &c, &shape, &target, false);
+}
+
+static void
+make(struct change c, bool commuting)
+{
+    assert_true(shape_of(&c, &target, &shape, &err));
+    assert_true(batch_image(&image, &c, &shape, &target, commuting));
     if (batch->len == 0) {
-        batch_begin(batch, NULL, &shape);
+        batch_begin(batch, NULL, &shape, commuting);
     }
     assert_true(batch_same(batch, &shape));
-    return batch_add(batch, &image, key_at, &c, &relation);
+}
+
+/* Adds to the run, which begins with the first row; an update takes the place of an earlier one. */
+static bool
+add(struct change c)
+{
+    make(c, false);
+    struct batch_row *there = batch_find(batch, &image);
+    return there ? batch_replace(batch, there, &image) : batch_add(batch, &image, &c, &relation);
+}
+
+static bool
+has(struct change c)
+{
+    assert_true(shape_of(&c, &target, &shape, &err));
+    assert_true(batch_image(&image, &c, &shape, &target, true));
+    return batch_find(batch, &image) != NULL;
 }
 
 static void
@@ -106,9 +126,9 @@ static void
 rows_become_one_array_for_each_column(void **state)
 {
     (void)state;
-    assert_int_equal(add(rows_insert(&relation, row(1, "ab"))), BATCH_TAKEN);
-    assert_int_equal(add(rows_insert(&relation, row(2, NULL))), BATCH_TAKEN);
-    assert_int_equal(add(rows_insert(&relation, row(-1, ""))), BATCH_TAKEN);
+    assert_true(add(rows_insert(&relation, row(1, "ab"))));
+    assert_true(add(rows_insert(&relation, row(2, NULL))));
+    assert_true(add(rows_insert(&relation, row(-1, ""))));
     assert_true(batch_bind(batch, &target, &bound, &err));
     assert_int_equal(bound.n, 2);
     EXPECT(0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 23, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 1,
@@ -137,9 +157,9 @@ an_update_of_the_same_key_replaces_the_values(void **state)
     (void)state;
     add(rows_update(&relation, row(1, "one")));
     add(rows_update(&relation, row(2, "two")));
-    assert_int_equal(add(rows_update(&relation, row(1, "uno"))), BATCH_TAKEN);
-    assert_int_equal(add(rows_update(&relation, row(2, "longer"))), BATCH_TAKEN);
-    assert_int_equal(add(rows_update(&relation, row(2, "end"))), BATCH_TAKEN);
+    assert_true(add(rows_update(&relation, row(1, "uno"))));
+    assert_true(add(rows_update(&relation, row(2, "longer"))));
+    assert_true(add(rows_update(&relation, row(2, "end"))));
     assert_int_equal(batch->len, 2);
     assert_true(batch_bind(batch, &target, &bound, &err));
     EXPECT(0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 25, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 3, 'u', 'n',
@@ -154,9 +174,11 @@ a_key_is_not_another_keys_end(void **state)
     struct tuple longer = ROW(NULL, NULL), shorter = ROW(NULL, NULL);
     rows_binary(longer, 0, "\0\0\0\4abcd", 8);
     rows_binary(shorter, 0, "abcd", 4);
-    add(rows_delete(&relation, longer));
-    assert_int_equal(add(rows_delete(&relation, shorter)), BATCH_TAKEN);
-    assert_int_equal(add(rows_delete(&relation, longer)), BATCH_AGAIN);
+    assert_true(add(rows_delete(&relation, longer)));
+    assert_false(has(rows_delete(&relation, shorter)));
+    assert_true(add(rows_delete(&relation, shorter)));
+    assert_true(has(rows_delete(&relation, shorter)));
+    assert_true(has(rows_delete(&relation, longer)));
     assert_int_equal(batch->len, 2);
     columns[0].type_oid = INT4;
 }
@@ -166,19 +188,71 @@ a_run_is_full_at_its_bounds(void **state)
 {
     (void)state;
     for (uint32_t i = 0; i < BATCH_ROWS; i++) {
-        assert_int_equal(add(rows_update(&relation, row((int)i, "x"))), BATCH_TAKEN);
+        assert_true(add(rows_update(&relation, row((int)i, "x"))));
     }
-    assert_int_equal(add(rows_update(&relation, row(-1, "x"))), BATCH_FULL);
-    assert_int_equal(add(rows_update(&relation, row(5, "y"))), BATCH_TAKEN);
+    assert_false(add(rows_update(&relation, row(-1, "x"))));
+    assert_true(add(rows_update(&relation, row(5, "y"))));
     batch_reset(batch);
     static char big[10000];
     memset(big, 'x', sizeof big - 1);
     uint32_t n = 0;
-    while (add(rows_insert(&relation, row(1, big))) == BATCH_TAKEN) {
+    while (add(rows_insert(&relation, row(1, big)))) {
         n++;
     }
     assert_int_equal(n, BATCH_BYTES / (sizeof big - 1 + 12));
     assert_true(batch->images.len <= BATCH_BYTES);
+}
+
+static void
+inserts_that_commute_know_their_keys_and_do_not_send_them(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        struct change c = rows_insert(&relation, row(i, "x"));
+        make(c, true);
+        assert_true(batch_add(batch, &image, &c, &relation));
+    }
+    assert_true(has(rows_update(&relation, row(99, "y"))));
+    assert_true(has(rows_delete(&relation, row(0, NULL))));
+    assert_false(has(rows_delete(&relation, row(100, NULL))));
+    assert_true(batch_bind(batch, &target, &bound, &err));
+    assert_int_equal(bound.n, 2);
+    assert_int_equal(bound.lengths[0], 20 + 100 * 8);
+    assert_int_equal(bound.lengths[1], 20 + 100 * 5);
+    batch_reset(batch);
+    assert_false(has(rows_delete(&relation, row(0, NULL))));
+}
+
+static void
+inserts_that_do_not_commute_know_no_keys(void **state)
+{
+    (void)state;
+    add(rows_insert(&relation, row(1, "x")));
+    assert_false(has(rows_delete(&relation, row(1, NULL))));
+}
+
+static void
+only_one_exact_key_lets_rows_change_places(void **state)
+{
+    (void)state;
+    struct change insert = rows_insert(&relation, row(1, "x"));
+    struct change update = rows_update(&relation, row(1, "x"));
+    struct change delete = rows_delete(&relation, row(1, NULL));
+    assert_true(commutes(insert) && commutes(update) && commutes(delete));
+    target.one_unique = false;
+    assert_false(commutes(insert) || commutes(update) || commutes(delete));
+    target.one_unique = true;
+    target.has_unique = targets[0].unique = false;
+    assert_false(commutes(insert));
+    target.has_unique = targets[0].unique = true;
+    targets[0].exact = false; /* 1.0 and 1.00 are one key */
+    assert_false(commutes(insert) || commutes(update) || commutes(delete));
+    targets[0].exact = true;
+    targets[1].unique = true; /* the target's key is wider than the source's */
+    assert_false(commutes(update) || commutes(delete));
+    targets[1].unique = false;
+    targets[0].generated = true; /* computed by the target: the key is not known */
+    assert_false(commutes(insert));
 }
 
 static void
@@ -274,6 +348,9 @@ main(void)
         T(an_update_of_the_same_key_replaces_the_values),
         T(a_key_is_not_another_keys_end),
         T(a_run_is_full_at_its_bounds),
+        T(inserts_that_commute_know_their_keys_and_do_not_send_them),
+        T(inserts_that_do_not_commute_know_no_keys),
+        T(only_one_exact_key_lets_rows_change_places),
         T(only_binary_values_of_some_size_are_joined),
         T(rows_found_by_an_unchanged_key_are_joined),
         T(what_can_be_seen_on_the_target_is_not_joined),
