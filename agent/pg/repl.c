@@ -127,7 +127,7 @@ bool
 pg_stream_start(
     struct pg_stream *s, PGconn *conn, const struct pg_stream_options *o, struct err *err)
 {
-    *s = (struct pg_stream){.conn = conn};
+    *s = (struct pg_stream){.conn = conn, .stop = o->stop};
     bool strings = o->plugin && strcmp(o->plugin, "wal2json") == 0, unknown = false;
     /* Times are printed in the session's zone; what a plugin leaves out it says by a warning. */
     if (o->plugin && !pg_exec(conn, "prepare the stream",
@@ -209,20 +209,21 @@ stream_ended(struct pg_stream *s, int code, struct err *err)
 static bool
 wait_for_input(struct pg_stream *s, int timeout_ms, bool *ready, struct err *err)
 {
-    struct pollfd p = {.fd = PQsocket(s->conn), .events = POLLIN};
-    int n = poll(&p, 1, 0);
+    struct pollfd p[] = {{.fd = PQsocket(s->conn), .events = POLLIN},
+        {.fd = s->stop ? s->stop->event_fd : -1, .events = POLLIN}};
+    int n = poll(p, 1, 0);
     if (n == 0) {
         int64_t nap_us = pace_nap_us(&s->pace, clock_mono_us(&clock_system));
         if (nap_us > 0) {
             clock_system.sleep_us(&clock_system, nap_us);
         }
-        n = nap_us > 0 || timeout_ms > 0 ? poll(&p, 1, timeout_ms) : 0;
+        n = nap_us > 0 || timeout_ms > 0 ? poll(p, 2, timeout_ms) : 0;
     }
     if (n < 0 && errno != EINTR) {
         return err_sys(err, ERR_FATAL, errno, "replication stream: poll");
     }
-    *ready = n > 0;
-    if (n > 0 && !PQconsumeInput(s->conn)) {
+    *ready = n > 0 && p[0].revents != 0;
+    if (*ready && !PQconsumeInput(s->conn)) {
         return pg_conn_error(err, s->conn, "replication stream");
     }
     return true;

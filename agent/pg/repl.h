@@ -13,6 +13,7 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/err.h"
+#include "agent/base/stop.h"
 #include "agent/pg/pace.h"
 
 #define PG_SNAPSHOT_NAME_SIZE 64
@@ -44,6 +45,7 @@ struct pg_stream {
     PGconn *conn;  /* owned */
     char *current; /* libpq's buffer of the frame handed out */
     struct pace pace;
+    const struct stop *stop;
 };
 
 struct pg_stream_options {
@@ -53,6 +55,7 @@ struct pg_stream_options {
     bool text;          /* values as text instead of binary */
     bool streaming;     /* large transactions while they are still open at the server */
     bool two_phase; /* prepared transactions when they are prepared, from now on for good (15) */
+    const struct stop *stop; /* no read waits once it is requested; NULL: none */
 };
 
 /* START_REPLICATION. With pgoutput: binary (unless `text`) and with logical messages when the

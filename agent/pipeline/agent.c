@@ -5,6 +5,8 @@
  * starts what it asks for. Nothing here waits for a server but the set-up and the very end.
  */
 #include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "agent/base/arena.h"
 #include "agent/base/failpoint.h"
@@ -53,7 +55,8 @@ agent_new(
     a->clock = clock;
     a->started_wall_us = clock_wall_us(clock);
     pthread_mutex_init(&a->lock, NULL);
-    if (!stop_init(&a->stop)) {
+    a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (!stop_init(&a->stop) || a->wake_fd < 0) {
         agent_free(a);
         return err_set(err, ERR_FATAL, "no file descriptor left");
     }
@@ -87,6 +90,9 @@ agent_free(struct agent *a)
     key_ring_free(a->keys);
     store_close(a->store);
     stop_done(&a->stop);
+    if (a->wake_fd >= 0) {
+        close(a->wake_fd);
+    }
     pthread_mutex_destroy(&a->lock);
     x_free(a);
 }
@@ -352,6 +358,12 @@ lanes_are(const struct agent *a, bool settled)
     return true;
 }
 
+bool
+agent_ends_here(const struct agent *a)
+{
+    return a->until_copied && lanes_are(a, true);
+}
+
 static bool
 reached(struct agent *a, const struct aim *aim)
 {
@@ -388,7 +400,8 @@ judge_end(const struct agent *a, const struct aim *aim, struct err *err)
 static bool
 loop(struct agent *a, const struct aim *aim, struct err *err)
 {
-    struct pollfd p = {.fd = a->stop.event_fd, .events = POLLIN};
+    struct pollfd p[] = {
+        {.fd = a->stop.event_fd, .events = POLLIN}, {.fd = a->wake_fd, .events = POLLIN}};
     while (!stop_requested(&a->stop)) {
         if (!tick(a, err)) {
             return false;
@@ -396,7 +409,10 @@ loop(struct agent *a, const struct aim *aim, struct err *err)
         if (reached(a, aim)) {
             return judge_end(a, aim, err);
         }
-        (void)poll(&p, 1, TICK_MS);
+        uint64_t seen;
+        if (poll(p, 2, TICK_MS) > 0 && p[1].revents) {
+            (void)!read(a->wake_fd, &seen, sizeof(seen));
+        }
     }
     return true;
 }
@@ -443,6 +459,7 @@ bool
 agent_run(struct agent *a, enum agent_until until, uint64_t until_lsn, struct err *err)
 {
     struct aim aim = {.until = until, .lsn = until_lsn};
+    a->until_copied = until == UNTIL_COPIED;
     bool ok = enter(a, err);
     if (ok && a->phase != PHASE_DONE) {
         ok = loop(a, &aim, err);

@@ -70,6 +70,8 @@ struct agent {
     const struct config *config;
     const struct clock *clock;
     struct stop stop;
+    int wake_fd;       /* an eventfd: a job has something to look at */
+    bool until_copied; /* this run ends with the copies */
     int64_t started_wall_us;
 
     struct store *store;
@@ -99,6 +101,10 @@ struct agent {
     bool cutover_dry;
     atomic_bool acknowledged;
 };
+
+/* agent.c: true when this run ends with the copies and all are whole: what would only begin now is
+ * for the next run. */
+bool agent_ends_here(const struct agent *a);
 
 /* agent_jobs.c: start or end the threads of a phase; the actions of agent/pipeline/phase.h. */
 bool agent_open_spool(struct agent *a, struct err *err) must_use;

@@ -96,7 +96,8 @@ start_capture(struct agent *a, struct err *err)
                 .exclude_len = c->tables.exclude.len},
             .streaming = c->source.streaming,
             .two_phase_from = &a->two_phase_from,
-            .timeout_us = c->network.timeout_us},
+            .timeout_us = c->network.timeout_us,
+            .stop = &a->stop},
         .spool = a->spool,
         .sync_interval_us = c->spool.sync_interval_us,
         .retry_max_us = c->network.retry_max_us,
@@ -123,7 +124,7 @@ arm_two_phase(struct agent *a, unsigned actions, struct err *err)
 {
     bool copied = (actions & ACTION_DELIVER) || a->phase > PHASE_SNAPSHOT;
     uint64_t from = 0;
-    if (!copied || a->two_phase_from != 0) {
+    if (!copied || a->two_phase_from != 0 || agent_ends_here(a)) {
         return true;
     }
     bool ok = two_phase_from(a->store, &from, err);

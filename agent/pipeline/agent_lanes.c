@@ -68,6 +68,7 @@ start_copy_job(struct lane *l, bool copy, struct err *err)
         .arg = l,
         .anchor = copy ? a->anchor : (struct anchor){0},
         .copy = copy,
+        .wake_fd = a->wake_fd,
         .clock = a->clock};
     if (copy) {
         a->anchor = (struct anchor){0};
@@ -170,7 +171,7 @@ start_lane(struct lane *l, struct err *err)
     if (!l->copied) {
         return l->copy || start_copy_job(l, true, err);
     }
-    return l->deliver || start_deliver(l, err);
+    return l->deliver || agent_ends_here(l->agent) || start_deliver(l, err);
 }
 
 void
@@ -220,7 +221,7 @@ take_copied(struct lane *l, struct err *err)
     l->row = row;
     l->copied = true;
     pthread_mutex_unlock(&l->agent->lock);
-    return start_deliver(l, err);
+    return agent_ends_here(l->agent) || start_deliver(l, err);
 }
 
 static bool

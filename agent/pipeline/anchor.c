@@ -9,15 +9,21 @@
 #include "agent/pg/conn.h"
 #include "config/names.h"
 
-static bool
-make(const struct config *config, const char *slot, bool temporary, struct anchor *out,
-    struct err *err)
+bool
+anchor_connect(const struct config *config, struct anchor *out, struct err *err)
 {
     *out = (struct anchor){0};
     struct pg_options o = {.application_name = "tidegate snapshot",
         .replication = true,
         .timeout_us = config->network.timeout_us};
-    return pg_connect(config->source.dsn, &o, &out->conn, err) &&
+    return pg_connect(config->source.dsn, &o, &out->conn, err);
+}
+
+static bool
+make(const struct config *config, const char *slot, bool temporary, struct anchor *out,
+    struct err *err)
+{
+    return (out->conn || anchor_connect(config, out, err)) &&
            pg_create_slot(
                out->conn, slot, plugin_name(config->source.plugin), temporary, &out->slot, err);
 }
@@ -36,6 +42,7 @@ bool
 anchor_temporary(const struct config *config, size_t number, struct anchor *out, struct err *err)
 {
     char name[64];
+    *out = (struct anchor){0};
     /* 63 bytes are a name's limit; the tail tells them apart. */
     if (number == 0) {
         snprintf(name, sizeof(name), "%.56s_resync", config->source.slot);

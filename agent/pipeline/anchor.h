@@ -20,7 +20,9 @@ struct anchor {
     struct pg_new_slot slot;
 };
 
-/* The migration's own slot, which stays. */
+/* The connection alone. */
+bool anchor_connect(const struct config *config, struct anchor *out, struct err *err) must_use;
+/* The migration's own slot, which stays. `out` is connected or zero; released when false. */
 bool anchor_create(const struct config *config, struct anchor *out, struct err *err) must_use;
 /* A further snapshot later on, by a temporary slot that goes with the connection. `number` tells
  * those of several at a time apart. */

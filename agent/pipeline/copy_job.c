@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "agent/base/arena.h"
 #include "agent/base/log.h"
@@ -16,7 +17,7 @@
 #include "agent/pipeline/two_phase.h"
 
 #define FIRST_RETRY_US   500000
-#define ALLOWED_CHECK_US 100000
+#define ALLOWED_CHECK_US 20000
 
 struct copy_job {
     struct copy_job_options o;
@@ -40,6 +41,14 @@ note(struct copy_job *j, const struct err *why)
     pthread_mutex_lock(&j->lock);
     j->state.error = *why;
     pthread_mutex_unlock(&j->lock);
+}
+
+static void
+wake(const struct copy_job *j)
+{
+    const uint64_t one = 1;
+    /* Refused only when nobody has read it since long ago. */
+    (void)!write(j->o.wake_fd, &one, sizeof(one));
 }
 
 static void
@@ -137,6 +146,7 @@ validate(struct copy_job *j)
     j->state.settled = ok || err.class != ERR_CANCELLED;
     j->state.constraints_failed = failed;
     pthread_mutex_unlock(&j->lock);
+    wake(j);
 }
 
 static void
@@ -145,12 +155,15 @@ run(void *arg)
     struct copy_job *j = arg;
     struct err err = ERR_INIT;
     bool ok = !j->o.copy || copy(j, &err);
+    bool settled = ok && j->o.copy && snapshot_is_settled(j->snapshot);
     pthread_mutex_lock(&j->lock);
     j->state.copied = ok;
+    j->state.settled = settled;
     j->state.failed = !ok && err.class != ERR_CANCELLED;
     j->state.error = err;
     pthread_mutex_unlock(&j->lock);
-    if (ok) {
+    wake(j);
+    if (ok && !settled) {
         validate(j);
     }
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The copy thread: brings the snapshot to its end, with a new anchor after each interruption; then,
- * when the stream has passed the copy, validates constraints in the background.
+ * when the stream has passed the copy, validates constraints in the background. Where the copy has
+ * left none, it ends with the copy.
  *
  * Locking: start, stop and free from the supervisor's thread; the rest from any thread.
  */
@@ -30,6 +31,7 @@ struct copy_job_options {
     void *arg;
     struct anchor anchor; /* taken over; conn NULL: there is none */
     bool copy;            /* false: only validate */
+    int wake_fd;          /* an eventfd, written to when the state has changed */
     const struct clock *clock;
 };
 

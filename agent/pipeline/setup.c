@@ -19,6 +19,7 @@
 #include "agent/pg/slot.h"
 #include "agent/pipeline/ddl.h"
 #include "agent/pipeline/ddl_capture.h"
+#include "agent/pipeline/setup_ask.h"
 #include "agent/pipeline/two_phase.h"
 #include "config/names.h"
 
@@ -266,15 +267,31 @@ prepare(const struct config *config, struct store *store, PGconn *conn, struct e
     return ok;
 }
 
+static bool
+prepare_and_ask(
+    const struct config *config, struct store *store, struct anchor *anchor, struct err *err)
+{
+    PGconn *conn = NULL;
+    struct setup_ask questions;
+    bool two_phase = false;
+    if (!setup_ask_begin(config, &questions, err)) {
+        return false;
+    }
+    bool ok = connect_source(config, &conn, err) && prepare(config, store, conn, err);
+    PQfinish(conn);
+    ok = setup_ask_end(&questions, ok, &two_phase, anchor, err) &&
+         two_phase_decide(store, two_phase, err);
+    if (!ok) {
+        anchor_release(anchor);
+    }
+    return ok;
+}
+
 bool
 setup_source(
     const struct config *config, struct store *store, struct anchor *anchor, struct err *err)
 {
-    PGconn *conn = NULL;
-    bool ok = connect_source(config, &conn, err) && prepare(config, store, conn, err) &&
-              two_phase_decide(config, store, err);
-    PQfinish(conn);
-    if (!ok) {
+    if (!prepare_and_ask(config, store, anchor, err)) {
         return false;
     }
     log_info(STAGE, "creating replication slot '%s' (waits for open transactions to end)",

@@ -103,13 +103,16 @@ all_can(const struct config *c, bool *can, struct err *err)
 }
 
 bool
-two_phase_decide(const struct config *config, struct store *store, struct err *err)
+two_phase_ask(const struct config *config, bool *on, struct err *err)
 {
-    bool on = false;
+    *on = false;
     bool can = config->source.plugin == PLUGIN_PGOUTPUT;
-    if (can && config->source.two_phase != TWO_PHASE_OFF && !all_can(config, &on, err)) {
-        return false;
-    }
+    return !can || config->source.two_phase == TWO_PHASE_OFF || all_can(config, on, err);
+}
+
+bool
+two_phase_decide(struct store *store, bool on, struct err *err)
+{
     if (on) {
         log_info(STAGE, "prepared transactions will be prepared on the target, too");
     }

@@ -18,8 +18,11 @@
 #include "agent/store/store.h"
 #include "config/config.h"
 
-/* Asks source and targets as far as the configuration leaves it open, and stores the answer. */
-bool two_phase_decide(const struct config *config, struct store *store, struct err *err) must_use;
+/* Asks source and targets as far as the configuration leaves it open; in sessions of its own, so
+ * any thread will do. */
+bool two_phase_ask(const struct config *config, bool *on, struct err *err) must_use;
+/* Stores the answer. */
+bool two_phase_decide(struct store *store, bool on, struct err *err) must_use;
 /* True when sink `number` of the configuration may join: ERR_CONFIG when names of prepared
  * transactions would meet there, and two_phase is `on`; with `auto` that is a warning. */
 bool two_phase_admits(

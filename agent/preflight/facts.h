@@ -118,6 +118,7 @@ struct source_facts {
 
 struct target_facts {
     struct server_facts common;
+    PGconn *conn;     /* between the two halves of gathering; NULL: none */
     const char *name; /* of the sink */
     bool may_create_schema;
     struct preflight_names no_create; /* existing schemas of the source without CREATE for us */
@@ -148,9 +149,13 @@ struct local_facts {
 bool preflight_gather_source(const struct preflight_input *in, struct arena *a,
     struct source_facts *out, struct err *err) must_use;
 void preflight_source_facts_done(struct source_facts *f);
+/* In two halves: what needs no more than the target itself, on any thread, with an arena that no
+ * other uses; then what compares it with the source. The second one ends the session. */
 bool preflight_gather_target(const struct preflight_input *in, const struct sink_config *sink,
-    const struct source_facts *source, struct arena *a, struct target_facts *out,
-    struct err *err) must_use;
+    struct arena *a, struct target_facts *out, struct err *err) must_use;
+bool preflight_compare_target(const struct preflight_input *in, const struct source_facts *source,
+    struct arena *a, struct target_facts *out, struct err *err) must_use;
+void preflight_target_facts_done(struct target_facts *f);
 /* Without a source the programs that would have to fit it are not looked for. */
 void preflight_gather_local(const struct preflight_input *in, const struct source_facts *source,
     struct arena *a, struct local_facts *out);
@@ -184,7 +189,10 @@ bool preflight_read_names(PGconn *conn, const char *what, const char *sql, struc
     struct preflight_names *out, struct err *err) must_use;
 bool preflight_gather_source_globals(
     PGconn *conn, struct arena *a, struct source_globals *g, struct err *err) must_use;
-bool preflight_gather_target_globals(const struct preflight_input *in, PGconn *conn,
+bool preflight_gather_target_globals(
+    PGconn *conn, struct arena *a, struct target_globals *g, struct err *err) must_use;
+/* Of tables that are there already. */
+bool preflight_compare_target_globals(const struct preflight_input *in, PGconn *conn,
     const struct source_facts *source, struct arena *a, struct target_globals *g,
     struct err *err) must_use;
 bool preflight_read_collation(

@@ -163,28 +163,33 @@ static const char closed_sequences_sql[] =
     " ELSE false END";
 
 bool
-preflight_gather_target_globals(const struct preflight_input *in, PGconn *conn,
+preflight_gather_target_globals(
+    PGconn *conn, struct arena *a, struct target_globals *g, struct err *err)
+{
+    return read_flag(conn, "read rights",
+               "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = CURRENT_USER",
+               &g->may_create_roles, err) &&
+           preflight_read_collation(conn, a, &g->collation, err) &&
+           preflight_read_names(conn, "list the tablespaces",
+               "SELECT spcname::text COLLATE \"C\" FROM pg_tablespace ORDER BY 1", a,
+               &g->tablespaces, err) &&
+           preflight_read_names(conn, "list the versions of extensions",
+               "SELECT (name || ' ' || coalesce(installed_version, default_version))::text COLLATE "
+               "\"C\" FROM pg_available_extensions ORDER BY 1",
+               a, &g->extensions, err) &&
+           preflight_read_names(conn, "list the versions of collations",
+               "SELECT DISTINCT (collname || ' ' || pg_collation_actual_version(oid)) COLLATE \"C\""
+               " FROM pg_collation WHERE collprovider <> 'd' AND collencoding IN (-1, (SELECT "
+               "encoding"
+               "  FROM pg_database WHERE datname = current_database()))"
+               " AND pg_collation_actual_version(oid) IS NOT NULL ORDER BY 1",
+               a, &g->collations, err);
+}
+
+bool
+preflight_compare_target_globals(const struct preflight_input *in, PGconn *conn,
     const struct source_facts *source, struct arena *a, struct target_globals *g, struct err *err)
 {
-    if (!read_flag(conn, "read rights",
-            "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = CURRENT_USER",
-            &g->may_create_roles, err) ||
-        !preflight_read_collation(conn, a, &g->collation, err) ||
-        !preflight_read_names(conn, "list the tablespaces",
-            "SELECT spcname::text COLLATE \"C\" FROM pg_tablespace ORDER BY 1", a, &g->tablespaces,
-            err) ||
-        !preflight_read_names(conn, "list the versions of extensions",
-            "SELECT (name || ' ' || coalesce(installed_version, default_version))::text COLLATE "
-            "\"C\" FROM pg_available_extensions ORDER BY 1",
-            a, &g->extensions, err) ||
-        !preflight_read_names(conn, "list the versions of collations",
-            "SELECT DISTINCT (collname || ' ' || pg_collation_actual_version(oid)) COLLATE \"C\""
-            " FROM pg_collation WHERE collprovider <> 'd' AND collencoding IN (-1, (SELECT encoding"
-            "  FROM pg_database WHERE datname = current_database()))"
-            " AND pg_collation_actual_version(oid) IS NOT NULL ORDER BY 1",
-            a, &g->collations, err)) {
-        return false;
-    }
     if (in->config->schema.copy) {
         return true;
     }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Gather everything, then judge everything: the facts of all servers are there before the first
- * verdict, so that a verdict may compare them. A report only ever grows.
+ * Targets are looked at while the source is, each on a thread with an arena of its own; verdicts,
+ * and what compares a target with the source, are the caller's thread's. A report only ever grows,
+ * and keeps nothing of the facts but names of the configuration.
  */
 #include "agent/preflight/preflight.h"
 
 #include <stdarg.h>
 
 #include "agent/base/buf.h"
+#include "agent/base/thread.h"
 #include "agent/preflight/facts.h"
 #include "config/names.h"
 
@@ -230,17 +232,30 @@ is_known(const struct preflight_input *in, const char *name)
     return !in->sinks;
 }
 
+/* One target, looked at on a thread of its own while the source is. */
+struct target_look {
+    const struct sink_config *sink; /* NULL: no database */
+    struct preflight_input in;
+    struct arena arena;
+    struct target_facts facts;
+    struct thread thread;
+    bool ok;
+    struct err err;
+};
+
 /* Two sinks in one database would apply every change twice. */
 static void
-judge_shared(const struct target_facts *all, size_t i, struct preflight_report *r)
+judge_shared(const struct target_look *all, size_t i, struct preflight_report *r)
 {
-    const struct pg_server *a = &all[i].common.server;
-    for (size_t k = 0; k < i && all[i].common.reachable; k++) {
-        const struct pg_server *b = &all[k].common.server;
-        if (all[k].common.reachable && a->system_id != 0 && a->system_id == b->system_id &&
+    const struct target_facts *one = &all[i].facts;
+    const struct pg_server *a = &one->common.server;
+    for (size_t k = 0; k < i && one->common.reachable; k++) {
+        const struct target_facts *other = &all[k].facts;
+        const struct pg_server *b = &other->common.server;
+        if (other->common.reachable && a->system_id != 0 && a->system_id == b->system_id &&
             strcmp(a->database, b->database) == 0) {
-            preflight_add(r, all[i].name, "target-shared", PREFLIGHT_BLOCKING,
-                "the sinks '%s' and '%s' are the same database", all[k].name, all[i].name);
+            preflight_add(r, one->name, "target-shared", PREFLIGHT_BLOCKING,
+                "the sinks '%s' and '%s' are the same database", other->name, one->name);
             preflight_todo(r, "check the connection strings of both");
         }
     }
@@ -262,28 +277,65 @@ join_input(
     }
 }
 
-static bool
-look_at_targets(const struct preflight_input *in, const struct source_facts *source,
-    struct preflight_report *out, struct err *err)
+static void
+gather_target(void *arg)
+{
+    struct target_look *l = arg;
+    l->ok = preflight_gather_target(&l->in, l->sink, &l->arena, &l->facts, &l->err);
+}
+
+/* x_free after end_looks. */
+static struct target_look *
+begin_looks(const struct preflight_input *in, struct preflight_report *out)
 {
     const struct config *c = in->config;
-    struct target_facts *facts = x_zalloc((c->sinks_len + 1) * sizeof(*facts));
-    bool ok = true;
-    for (size_t i = 0; ok && i < c->sinks_len; i++) {
-        struct preflight_input one;
+    struct target_look *all = x_zalloc((c->sinks_len + 1) * sizeof(*all));
+    for (size_t i = 0; i < c->sinks_len; i++) {
+        struct target_look *l = &all[i];
+        struct err err = ERR_INIT;
+        arena_init(&l->arena, ARENA_BLOCK, 0);
         if (strcmp(c->sinks[i].type, "postgresql") != 0) {
             continue;
         }
-        join_input(in, i, &out->arena, &one);
-        ok = preflight_gather_target(&one, &c->sinks[i], source, &out->arena, &facts[i], err) ||
-             err_wrap(err, "look at sink '%s'", c->sinks[i].name);
-        if (ok) {
-            note_unreachable(out, &facts[i].common);
-            preflight_judge_target(&one, source, &facts[i], out);
-            judge_shared(facts, i, out);
+        l->sink = &c->sinks[i];
+        join_input(in, i, &out->arena, &l->in);
+        if (!thread_start(&l->thread, "check", gather_target, l, &err)) {
+            gather_target(l);
         }
     }
-    x_free(facts);
+    return all;
+}
+
+static void
+end_looks(struct target_look *all, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        thread_join(&all[i].thread);
+        preflight_target_facts_done(&all[i].facts);
+        arena_done(&all[i].arena);
+    }
+}
+
+static bool
+compare_targets(const struct preflight_input *in, struct target_look *all,
+    const struct source_facts *source, struct preflight_report *out, struct err *err)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < in->config->sinks_len; i++) {
+        struct target_look *l = &all[i];
+        if (!l->sink) {
+            continue;
+        }
+        thread_join(&l->thread);
+        *err = l->err;
+        ok = (l->ok && preflight_compare_target(&l->in, source, &l->arena, &l->facts, err)) ||
+             err_wrap(err, "look at sink '%s'", l->sink->name);
+        if (ok) {
+            note_unreachable(out, &l->facts.common);
+            preflight_judge_target(&l->in, source, &l->facts, out);
+            judge_shared(all, i, out);
+        }
+    }
     return ok;
 }
 
@@ -293,6 +345,7 @@ preflight_run(const struct preflight_input *in, struct preflight_report *out, st
     struct source_facts source = {0};
     struct local_facts local = {0};
     preflight_report_init(out);
+    struct target_look *targets = begin_looks(in, out);
     bool ok = preflight_gather_source(in, &out->arena, &source, err);
     if (!ok) {
         err_wrap(err, "look at the source");
@@ -302,12 +355,14 @@ preflight_run(const struct preflight_input *in, struct preflight_report *out, st
         preflight_judge_plugin(in, &source, out);
         preflight_judge_tables(in, &source, out);
         preflight_judge_source_globals(in, &source, out);
-        ok = look_at_targets(in, &source, out, err);
+        ok = compare_targets(in, targets, &source, out, err);
         if (ok) {
             preflight_gather_local(in, &source, &out->arena, &local);
             preflight_judge_local(in, &source, &local, out);
         }
     }
+    end_looks(targets, in->config->sinks_len);
+    x_free(targets);
     preflight_source_facts_done(&source);
     return ok;
 }
@@ -319,9 +374,9 @@ preflight_run_target(
     struct source_facts source = {0};
     struct target_facts target = {0};
     preflight_report_init(out);
-    bool ok =
-        preflight_gather_source(in, &out->arena, &source, err) &&
-        preflight_gather_target(in, &in->config->sinks[sink], &source, &out->arena, &target, err);
+    bool ok = preflight_gather_source(in, &out->arena, &source, err) &&
+              preflight_gather_target(in, &in->config->sinks[sink], &out->arena, &target, err) &&
+              preflight_compare_target(in, &source, &out->arena, &target, err);
     if (ok) {
         note_unreachable(out, &source.common);
         note_unreachable(out, &target.common);
@@ -333,6 +388,7 @@ preflight_run_target(
         }
         preflight_judge_target(in, &source, &target, out);
     }
+    preflight_target_facts_done(&target);
     preflight_source_facts_done(&source);
     return ok;
 }

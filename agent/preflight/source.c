@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 
+#include "agent/base/thread.h"
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
 #include "agent/pg/references.h"
@@ -159,10 +160,19 @@ read_settings(PGconn *conn, struct source_facts *f, struct err *err)
     return true;
 }
 
+/* On a thread of its own, while the questions are asked. */
+struct replication_try {
+    const struct config *config;
+    struct source_facts *facts;
+    struct thread thread;
+};
+
 /* The feed needs a walsender: a pooler in between, or pg_hba.conf, shows only here. */
 static void
-try_replication(const struct config *config, struct source_facts *f)
+try_replication(void *arg)
 {
+    const struct config *config = ((struct replication_try *)arg)->config;
+    struct source_facts *f = ((struct replication_try *)arg)->facts;
     PGconn *conn = NULL;
     struct pg_options o = {.application_name = "tidegate check",
         .replication = true,
@@ -362,11 +372,12 @@ read_sessions(PGconn *conn, const char *what, const char *sql, struct arena *a,
     return true;
 }
 
+/* Behind read_settings, which counts the walsenders of others. */
 static bool
-read_all(const struct config *config, PGconn *conn, struct arena *a, struct source_facts *f,
+read_rest(const struct config *config, PGconn *conn, struct arena *a, struct source_facts *f,
     struct err *err)
 {
-    return read_settings(conn, f, err) && pg_slot_read(conn, config->source.slot, &f->slot, err) &&
+    return pg_slot_read(conn, config->source.slot, &f->slot, err) &&
            pg_publication_exists(conn, config->source.publication, &f->publication_exists, err) &&
            read_tables(config, conn, a, f, err) && read_schema_needs(config, conn, a, f, err) &&
            read_sessions(
@@ -387,11 +398,15 @@ preflight_gather_source(
     if (!out->common.reachable) {
         return true;
     }
-    bool ok = read_all(in->config, conn, a, out, err);
-    PQfinish(conn);
-    if (ok) {
-        try_replication(in->config, out);
+    struct replication_try try = {.config = in->config, .facts = out};
+    struct err none = ERR_INIT;
+    bool ok = read_settings(conn, out, err);
+    if (ok && !thread_start(&try.thread, "check feed", try_replication, &try, &none)) {
+        try_replication(&try);
     }
+    ok = ok && read_rest(in->config, conn, a, out, err);
+    PQfinish(conn);
+    thread_join(&try.thread);
     return ok && preflight_gather_plugin(in, a, out, err);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Questions to one target, in one session. Nothing is changed: what can only be found out by trying
+ * Questions to one target, in one session: first what it says of itself, while the source is asked,
+ * then what the source's answers ask for. Nothing is changed: what can only be found out by trying
  * is tried in a transaction that is rolled back.
  */
 #include "agent/base/buf.h"
@@ -226,28 +227,42 @@ read_not_empty(PGconn *conn, const struct source_facts *source, struct arena *a,
 
 bool
 preflight_gather_target(const struct preflight_input *in, const struct sink_config *sink,
-    const struct source_facts *source, struct arena *a, struct target_facts *out, struct err *err)
+    struct arena *a, struct target_facts *out, struct err *err)
 {
-    PGconn *conn = NULL;
     out->name = sink->name;
-    if (!preflight_connect(in->config, sink->dsn, &conn, &out->common, err)) {
+    if (!preflight_connect(in->config, sink->dsn, &out->conn, &out->common, err)) {
         return false;
     }
+    PGconn *conn = out->conn;
+    return !out->common.reachable ||
+           (read_rights(conn, out, err) && try_replication_role(conn, out, err) &&
+               read_lists(conn, a, out, err) &&
+               preflight_read_objects(conn, in->config, a, &out->objects, err) &&
+               preflight_gather_target_globals(conn, a, &out->globals, err) &&
+               (in->resume || read_leftovers(conn, in, sink, a, &out->leftovers, err)));
+}
+
+bool
+preflight_compare_target(const struct preflight_input *in, const struct source_facts *source,
+    struct arena *a, struct target_facts *out, struct err *err)
+{
+    PGconn *conn = out->conn;
     if (!out->common.reachable) {
         return true;
     }
-    bool ok = read_rights(conn, out, err) && try_replication_role(conn, out, err) &&
-              read_lists(conn, a, out, err) &&
-              preflight_read_objects(conn, in->config, a, &out->objects, err) &&
-              read_closed_schemas(conn, source, a, &out->no_create, err) &&
-              preflight_gather_target_globals(in, conn, source, a, &out->globals, err);
-    if (ok && !in->resume) {
-        ok = read_leftovers(conn, in, sink, a, &out->leftovers, err);
-    }
+    bool ok = read_closed_schemas(conn, source, a, &out->no_create, err) &&
+              preflight_compare_target_globals(in, conn, source, a, &out->globals, err);
     /* Whether tables that must not be there are empty is of no interest. */
     if (ok && !in->resume && !in->attach && !in->config->schema.copy) {
         ok = read_not_empty(conn, source, a, out, err);
     }
-    PQfinish(conn);
+    preflight_target_facts_done(out);
     return ok;
+}
+
+void
+preflight_target_facts_done(struct target_facts *f)
+{
+    PQfinish(f->conn);
+    f->conn = NULL;
 }

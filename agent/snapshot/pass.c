@@ -40,9 +40,11 @@
 #include "agent/snapshot/schema.h"
 #include "agent/snapshot/sequences.h"
 #include "agent/snapshot/session.h"
+#include "agent/snapshot/validate.h"
 
 #define STAGE    "snapshot"
 #define JOBS_MAX 64
+#define SPARE_US 5000000 /* older, a session may have been cut unnoticed */
 
 /* What belongs to one call of snapshot_run. */
 struct pass {
@@ -245,6 +247,20 @@ count_entries(struct pass *p)
     atomic_store(&p->s->progress.indexes_done, done);
 }
 
+/* The one that has just asked whether a copy is needed will do. */
+static bool
+take_target(struct pass *p, struct err *err)
+{
+    struct snapshot *s = p->s;
+    if (clock_mono_us(s->o.clock) - s->spare_us < SPARE_US) {
+        p->target = s->spare;
+    } else {
+        PQfinish(s->spare);
+    }
+    s->spare = NULL;
+    return p->target || session_target(&s->o, SESSION_SNAPSHOT, NULL, &p->target, NULL, err);
+}
+
 static bool
 prepare(
     struct pass *p, const char *exported, void (*imported)(void *arg), void *arg, struct err *err)
@@ -254,9 +270,9 @@ prepare(
     bool objects = false;
     const struct pending_input pending = {
         .o = &s->o, .schema = &s->schema, .tables = &r->info, .done = &p->ledger, .analyze = true};
-    if (!session_target(&s->o, SESSION_SNAPSHOT, NULL, &p->target, NULL, err) ||
-        !session_end_leftovers(&s->o, p->target, err) || !ledger_ensure(p->target, err) ||
-        !ledger_read(p->target, s->o.name, &p->ledger, err) || !open_keeper(p, exported, err)) {
+    if (!take_target(p, err) || !session_end_leftovers(&s->o, p->target, err) ||
+        !ledger_ensure(p->target, err) || !ledger_read(p->target, s->o.name, &p->ledger, err) ||
+        !open_keeper(p, exported, err)) {
         return false;
     }
     if (exported && imported) {
@@ -476,14 +492,19 @@ all_ready(struct pass *p, struct err *err)
         rows[i].state = TABLE_READY;
     }
     FAILPOINT("snapshot.before_ready");
-    bool all = true;
+    bool all = true, late = true;
     for (size_t i = 0; i < r->post.len; i++) {
-        all = all && r->post.items[i].state == POST_DONE;
+        const struct post_item *it = &r->post.items[i];
+        all = all && it->state == POST_DONE;
+        late = late && (it->state == POST_DONE || it->stage == POST_FINISH);
     }
-    bool ok = !all || ledger_add(p->target, p->s->o.name, PENDING_NONE_ITEM, err);
+    bool settled = false;
+    bool ok = (!all || ledger_add(p->target, p->s->o.name, PENDING_NONE_ITEM, err)) &&
+              (!late || validate_is_done(p->target, &settled, err));
     ok = ok && (r->tables_len == 0 ||
                    store_sink_tables_put(p->s->o.store, p->s->o.sink, rows, r->tables_len, err));
     x_free(rows);
+    p->s->settled = ok && settled;
     return ok;
 }
 

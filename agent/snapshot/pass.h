@@ -5,6 +5,7 @@
 #ifndef TG_SNAPSHOT_PASS_H
 #define TG_SNAPSHOT_PASS_H
 
+#include <libpq-fe.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,9 @@ struct snapshot {
     pthread_cond_t changed; /* of everything that belongs to the lock */
     bool paused;            /* (lock) */
     struct schema schema;   /* loaded when first needed, kept */
+    PGconn *spare;          /* of snapshot_needs_copy, for the next pass; NULL: none */
+    int64_t spare_us;       /* when it answered last, monotonic */
+    bool settled;           /* the last pass left nothing for snapshot_validate */
 };
 
 /* See snapshot_run. */

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every directory that may hold the programs is asked for `pg_dump --version`; the numbers decide,
- * not the names of directories. A directory that lacks one of the two does not count.
+ * Directories that may hold the programs are asked for `pg_dump --version`; the numbers decide, not
+ * the names of directories. A directory that lacks one of the two does not count. The first one of
+ * exactly the wanted version ends the search: none behind it can be better, and a distribution's
+ * wrapper in PATH takes as long to answer as a small schema takes to be dumped.
  */
 #include "agent/snapshot/pgtools.h"
 
 #include <ctype.h>
 #include <glob.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,6 +29,8 @@ struct candidates {
     char *dirs[CANDIDATES_MAX];
     int majors[CANDIDATES_MAX];
     size_t len;
+    int wanted;
+    bool exact; /* one of the wanted version is among them */
 };
 
 int
@@ -104,7 +109,7 @@ major_in(const char *dir)
 static void
 add_dir(struct candidates *c, const char *dir)
 {
-    if (c->len == CANDIDATES_MAX || !*dir) {
+    if (c->exact || c->len == CANDIDATES_MAX || !*dir) {
         return;
     }
     for (size_t i = 0; i < c->len; i++) {
@@ -116,6 +121,7 @@ add_dir(struct candidates *c, const char *dir)
     if (major) {
         c->dirs[c->len] = x_strdup(dir);
         c->majors[c->len++] = major;
+        c->exact = major == c->wanted;
     }
 }
 
@@ -144,12 +150,58 @@ add_path(struct candidates *c)
     }
 }
 
+/* What was found last, for as long as it is there and the same is asked for. */
+static struct {
+    pthread_mutex_t lock; /* guards the rest */
+    int wanted;
+    char *only, *dir;
+} found = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool
+both_are_in(const char *dir, char **pg_dump, char **pg_restore)
+{
+    *pg_dump = x_printf("%s/pg_dump", dir);
+    *pg_restore = x_printf("%s/pg_restore", dir);
+    bool ok = access(*pg_dump, X_OK) == 0 && access(*pg_restore, X_OK) == 0;
+    if (!ok) {
+        x_free(*pg_dump);
+        x_free(*pg_restore);
+        *pg_dump = *pg_restore = NULL;
+    }
+    return ok;
+}
+
+static bool
+was_found(int wanted, const char *only, char **pg_dump, char **pg_restore)
+{
+    pthread_mutex_lock(&found.lock);
+    bool ok = found.dir && found.wanted == wanted && strcmp(found.only, only) == 0 &&
+              both_are_in(found.dir, pg_dump, pg_restore);
+    pthread_mutex_unlock(&found.lock);
+    return ok;
+}
+
+static void
+note_found(int wanted, const char *only, const char *dir)
+{
+    pthread_mutex_lock(&found.lock);
+    x_free(found.only);
+    x_free(found.dir);
+    found.wanted = wanted;
+    found.only = x_strdup(only);
+    found.dir = x_strdup(dir);
+    pthread_mutex_unlock(&found.lock);
+}
+
 bool
 pgtools_find(int server_version, char **pg_dump, char **pg_restore, struct err *err)
 {
-    struct candidates c = {.len = 0};
+    struct candidates c = {.wanted = server_version / 10000};
     const char *only = getenv("TIDEGATE_PG_BINDIR");
     *pg_dump = *pg_restore = NULL;
+    if (was_found(c.wanted, only ? only : "", pg_dump, pg_restore)) {
+        return true;
+    }
     if (only && *only) {
         add_dir(&c, only);
     } else {
@@ -158,11 +210,12 @@ pgtools_find(int server_version, char **pg_dump, char **pg_restore, struct err *
         add_glob(&c, "/usr/pgsql-*/bin");
         add_path(&c);
     }
-    int wanted = server_version / 10000;
+    int wanted = c.wanted;
     int best = pgtools_choose(c.majors, c.len, wanted);
     if (best >= 0) {
         *pg_dump = x_printf("%s/pg_dump", c.dirs[best]);
         *pg_restore = x_printf("%s/pg_restore", c.dirs[best]);
+        note_found(wanted, only ? only : "", c.dirs[best]);
     } else {
         int newest = 0;
         for (size_t i = 0; i < c.len; i++) {

@@ -16,6 +16,7 @@
 #include "agent/base/buf.h"
 #include "agent/base/fs.h"
 #include "agent/base/log.h"
+#include "agent/base/thread.h"
 #include "agent/pg/catalog.h"
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
@@ -267,35 +268,85 @@ leave_out_ours(const struct snapshot_options *o, struct toc *t)
     }
 }
 
-static bool
-load_section(const struct snapshot_options *o, const char *pg_restore, const char *section,
-    struct toc *out, struct err *err)
+/* One run of pg_restore: the list of a section, or its text. */
+struct restore {
+    const struct snapshot_options *o;
+    const char *program, *section;
+    bool list;
+    char *text;
+    struct thread thread;
+    bool ok;
+    struct err err;
+};
+
+static void
+run_restore(void *arg)
 {
-    char *dump = path_in(o, "dump"), *script_path = path_in(o, "sql");
-    char *list = NULL, *script = NULL, *section_arg = x_printf("--section=%s", section);
-    const char *common[] = {section_arg, NULL, NULL};
-    size_t n = 1;
+    struct restore *r = arg;
+    const struct snapshot_options *o = r->o;
+    char *dump = path_in(o, "dump"), *script = path_in(o, r->section);
+    char *section = x_printf("--section=%s", r->section);
+    const char *args[8] = {dump, section};
+    size_t n = 2;
     if (!o->owner) {
-        common[n++] = "--no-owner";
+        args[n++] = "--no-owner";
     }
-    const char *grants = o->grants ? NULL : "--no-privileges";
-    const char *list_args[8] = {"--list", dump};
-    const char *text_args[8] = {"--verbose", dump, "-f", script_path};
-    for (size_t i = 0; i < n; i++) {
-        list_args[2 + i] = common[i];
-        text_args[4 + i] = common[i];
+    if (!o->grants) {
+        args[n++] = "--no-privileges";
     }
-    list_args[2 + n] = grants;
-    text_args[4 + n] = grants;
-    bool ok = pgtools_read(pg_restore, list_args, o->stop, &list, err) &&
-              pgtools_run(pg_restore, NULL, text_args, o->stop, err) &&
-              read_file(script_path, &script, err) && toc_parse(list, script, out, err);
-    fs_system.unlink(&fs_system, script_path);
-    x_free(list);
+    if (r->list) {
+        args[n++] = "--list";
+        r->ok = pgtools_read(r->program, args, o->stop, &r->text, &r->err);
+    } else {
+        args[n++] = "--verbose";
+        args[n++] = "-f";
+        args[n++] = script;
+        r->ok = pgtools_run(r->program, NULL, args, o->stop, &r->err) &&
+                read_file(script, &r->text, &r->err);
+        fs_system.unlink(&fs_system, script);
+    }
+    x_free(section);
     x_free(script);
-    x_free(section_arg);
-    x_free(script_path);
     x_free(dump);
+}
+
+/* All at once: a program takes longer to start than to read a small schema. */
+static bool
+run_restores(struct restore *all, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct err none = ERR_INIT;
+        if (i + 1 == n || !thread_start(&all[i].thread, "schema", run_restore, &all[i], &none)) {
+            run_restore(&all[i]);
+        }
+    }
+    bool ok = true;
+    for (size_t i = 0; i < n; i++) {
+        thread_join(&all[i].thread);
+        if (ok && !all[i].ok) {
+            *err = all[i].err;
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+static bool
+load_sections(
+    const struct snapshot_options *o, const char *pg_restore, struct schema *out, struct err *err)
+{
+    struct restore all[] = {
+        {.o = o, .program = pg_restore, .section = "pre-data", .list = true},
+        {.o = o, .program = pg_restore, .section = "pre-data"},
+        {.o = o, .program = pg_restore, .section = "post-data", .list = true},
+        {.o = o, .program = pg_restore, .section = "post-data"},
+    };
+    size_t n = sizeof(all) / sizeof(all[0]);
+    bool ok = run_restores(all, n, err) && toc_parse(all[0].text, all[1].text, &out->before, err) &&
+              toc_parse(all[2].text, all[3].text, &out->behind, err);
+    for (size_t i = 0; i < n; i++) {
+        x_free(all[i].text);
+    }
     return ok || err_wrap(err, "read the schema dump");
 }
 
@@ -310,8 +361,7 @@ schema_load(
     if (!pgtools_find(source_version, &pg_dump, &pg_restore, err)) {
         return false;
     }
-    out->loaded = load_section(o, pg_restore, "pre-data", &out->before, err) &&
-                  load_section(o, pg_restore, "post-data", &out->behind, err);
+    out->loaded = load_sections(o, pg_restore, out, err);
     leave_out_ours(o, &out->behind);
     x_free(pg_dump);
     x_free(pg_restore);

@@ -78,8 +78,8 @@ session_target(const struct snapshot_options *o, const char *role, const char *e
     /* Enough for index builds to sort in memory what is worth it; a larger setting of the server's
      * stays. */
     buf_str(&sql, "SELECT pg_catalog.set_config('maintenance_work_mem', '256MB', false)"
-                  " FROM pg_catalog.pg_settings"
-                  " WHERE name = 'maintenance_work_mem' AND setting::int8 < 262144");
+                  " WHERE pg_catalog.pg_size_bytes("
+                  "pg_catalog.current_setting('maintenance_work_mem')) < 268435456");
     bool ok = pg_exec(*out, "target: prepare the session", buf_cstr(&sql), err);
     buf_done(&sql);
     if (!ok) {

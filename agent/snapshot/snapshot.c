@@ -44,6 +44,7 @@ snapshot_free(struct snapshot *s)
     if (!s) {
         return;
     }
+    PQfinish(s->spare);
     schema_free(&s->schema);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
@@ -90,7 +91,9 @@ snapshot_needs_copy(struct snapshot *s, bool *needs, struct err *err)
     }
     x_free(rows);
     ledger_free(&ledger);
-    PQfinish(target);
+    PQfinish(s->spare);
+    s->spare = target;
+    s->spare_us = clock_mono_us(s->o.clock);
     return ok;
 }
 
@@ -163,6 +166,12 @@ snapshot_validate(struct snapshot *s, const struct stop *stop,
     *failed = r.failed;
     step_close(&t);
     return ok;
+}
+
+bool
+snapshot_is_settled(const struct snapshot *s)
+{
+    return s->settled;
 }
 
 _Static_assert(sizeof(((struct snapshot_objects *)0)->mark) == LARGE_OBJECT_MARK_SIZE, "one size");

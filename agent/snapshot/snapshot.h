@@ -80,6 +80,9 @@ bool snapshot_validate(struct snapshot *s, const struct stop *stop,
     void (*report)(const char *line, void *arg), void *arg, uint32_t *failed,
     struct err *err) must_use;
 
+/* True when snapshot_run has left nothing that snapshot_validate would do. */
+bool snapshot_is_settled(const struct snapshot *s);
+
 /* Makes the target's large objects those of the source: at the cutover, once before the fence and
  * once behind it. `mark` is "" for the first call, which fills it; the second one compares what was
  * written since, in_use false. Sessions of its own: may run beside everything else here. */

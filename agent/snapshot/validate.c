@@ -20,6 +20,23 @@ static const char open_sql[] =
     " ORDER BY k.contype, pg_table_size(c.oid), n.nspname, c.relname, k.conname";
 
 static bool
+list_open(PGconn *target, PGresult **list, struct err *err)
+{
+    return pg_query(
+        target, "target: list constraints that are not valid", open_sql, 0, NULL, list, err);
+}
+
+bool
+validate_is_done(PGconn *target, bool *none, struct err *err)
+{
+    PGresult *list = NULL;
+    bool ok = list_open(target, &list, err);
+    *none = ok && PQntuples(list) == 0;
+    PQclear(list);
+    return ok;
+}
+
+static bool
 valid_on_source(PGconn *source, const PGresult *list, int row, bool *valid, struct err *err)
 {
     const char *params[] = {pg_str(list, row, 0), pg_str(list, row, 1), pg_str(list, row, 2)};
@@ -59,11 +76,7 @@ validate_constraints(PGconn *source, PGconn *target, const struct stop *stop,
     struct reporter *report, struct err *err)
 {
     PGresult *list = NULL;
-    if (!pg_query(
-            target, "target: list constraints that are not valid", open_sql, 0, NULL, &list, err)) {
-        return false;
-    }
-    bool ok = true;
+    bool ok = list_open(target, &list, err);
     for (int i = 0; ok && i < PQntuples(list); i++) {
         bool valid = false;
         ok = valid_on_source(source, list, i, &valid, err);

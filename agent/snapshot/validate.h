@@ -18,4 +18,7 @@
 bool validate_constraints(PGconn *source, PGconn *target, const struct stop *stop,
     struct reporter *report, struct err *err) must_use;
 
+/* *none: validate_constraints would find nothing to look at. */
+bool validate_is_done(PGconn *target, bool *none, struct err *err) must_use;
+
 #endif

@@ -217,7 +217,8 @@ pg_logical_start(struct source *base, uint64_t position, struct err *err)
         .position = position,
         .text = s->text,
         .streaming = s->params.streaming,
-        .two_phase = !s->has_plugin && may_take_prepared(s, position)};
+        .two_phase = !s->has_plugin && may_take_prepared(s, position),
+        .stop = s->params.stop};
     s->two_phase = so.two_phase;
     if (s->has_plugin) {
         PQsetNoticeReceiver(conn, take_notice, s);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "agent/base/err.h"
+#include "agent/base/stop.h"
 #include "agent/change/record.h"
 #include "agent/change/table_filter.h"
 
@@ -39,6 +40,8 @@ struct source_params {
      * never. */
     const _Atomic uint64_t *two_phase_from;
     int64_t timeout_us; /* silence after which the connection counts as dead */
+    const struct stop
+        *stop; /* a read that waits for input ends when it is requested; may be NULL */
 };
 
 struct source_ops {

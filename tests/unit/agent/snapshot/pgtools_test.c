@@ -115,6 +115,23 @@ a_server_newer_than_the_tools_is_said(void **state)
 }
 
 static void
+programs_that_went_are_looked_for_again(void **state)
+{
+    (void)state;
+    char *dump = NULL, *restore = NULL, *path = x_printf("%s/pg_restore", dir);
+    struct err err = ERR_INIT;
+    install("pg_restore", "16.4");
+    assert_true(pgtools_find(160000, &dump, &restore, &err));
+    x_free(dump);
+    x_free(restore);
+    assert_int_equal(unlink(path), 0);
+    assert_false(pgtools_find(160000, &dump, &restore, &err));
+    assert_int_equal(err.class, ERR_CONFIG);
+    install("pg_restore", "16.4");
+    x_free(path);
+}
+
+static void
 a_password_is_not_among_the_arguments(void **state)
 {
     (void)state;
@@ -145,6 +162,7 @@ main(void)
         cmocka_unit_test(a_directory_without_both_does_not_count),
         cmocka_unit_test(the_directory_given_is_used),
         cmocka_unit_test(a_server_newer_than_the_tools_is_said),
+        cmocka_unit_test(programs_that_went_are_looked_for_again),
         cmocka_unit_test(a_password_is_not_among_the_arguments),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -401,6 +401,7 @@ counters_and_store_say_that_all_is_ready(void **state)
     assert_int_equal(p.rows, 1000);
     assert_int_equal(p.bytes, p.bytes_total);
     assert_string_equal(p.step, "done");
+    assert_true(snapshot_is_settled(t->snapshot));
     check(store_tables(t->store, &rows, &n, &err), &err);
     for (size_t i = 0; i < n; i++) {
         assert_int_equal(rows[i].state, TABLE_READY);
@@ -575,6 +576,7 @@ foreign_keys_are_validated_afterwards(void **state)
     struct trial *t = begin("CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1);"
                             "CREATE TABLE b (a int REFERENCES a); INSERT INTO b VALUES (1)");
     run(t);
+    assert_false(snapshot_is_settled(t->snapshot));
     assert_value(t->target, valid, "f");
     validate(t);
     assert_value(t->target, valid, "t");
