@@ -345,33 +345,14 @@ tick(struct agent *a, struct err *err)
     return look_at_cutover(a, err);
 }
 
-/* An aim is reached when it is by every sink that has not failed. */
-static bool
-lanes_are(const struct agent *a, bool settled)
-{
-    for (size_t i = 0; i < a->lanes_len; i++) {
-        const struct lane *l = &a->lanes[i];
-        if (!l->failed && (!l->copied || (settled && !l->constraints_settled))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool
-agent_ends_here(const struct agent *a)
-{
-    return a->until_copied && lanes_are(a, true);
-}
-
 static bool
 reached(struct agent *a, const struct aim *aim)
 {
     switch (aim->until) {
     case UNTIL_COPIED:
-        return a->phase >= PHASE_CATCHUP && lanes_are(a, true);
+        return a->phase >= PHASE_CATCHUP && agent_lanes_are(a, true);
     case UNTIL_STREAMING:
-        return a->phase >= PHASE_STREAMING && lanes_are(a, false);
+        return a->phase >= PHASE_STREAMING && agent_lanes_are(a, false);
     case UNTIL_LSN:
         return agent_durable(a) >= aim->lsn || a->phase == PHASE_DONE;
     case UNTIL_DONE:

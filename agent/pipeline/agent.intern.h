@@ -102,10 +102,6 @@ struct agent {
     atomic_bool acknowledged;
 };
 
-/* agent.c: true when this run ends with the copies and all are whole: what would only begin now is
- * for the next run. */
-bool agent_ends_here(const struct agent *a);
-
 /* agent_jobs.c: start or end the threads of a phase; the actions of agent/pipeline/phase.h. */
 bool agent_open_spool(struct agent *a, struct err *err) must_use;
 bool agent_start_actions(struct agent *a, unsigned actions, struct err *err) must_use;
@@ -127,6 +123,11 @@ void agent_lanes_init(struct agent *a);
 void agent_lanes_done(struct agent *a);
 /* Starts what each lane needs next. */
 void agent_lanes_start(struct agent *a);
+/* All are copied, or settled, the failed ones left out: an aim is reached when it is by every sink
+ * that has not failed. */
+bool agent_lanes_are(const struct agent *a, bool settled);
+/* This run ends with the copies and all are whole: what would only begin now is for the next. */
+bool agent_ends_here(const struct agent *a);
 /* Those that were copied: validates constraints in the background. */
 void agent_lanes_validate(struct agent *a);
 /* One look at every lane. False when no sink works any more, with the error of the first. */

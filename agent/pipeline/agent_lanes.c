@@ -165,6 +165,24 @@ start_deliver(struct lane *l, struct err *err)
     return ok;
 }
 
+bool
+agent_lanes_are(const struct agent *a, bool settled)
+{
+    for (size_t i = 0; i < a->lanes_len; i++) {
+        const struct lane *l = &a->lanes[i];
+        if (!l->failed && (!l->copied || (settled && !l->constraints_settled))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+agent_ends_here(const struct agent *a)
+{
+    return a->until_copied && agent_lanes_are(a, true);
+}
+
 static bool
 start_lane(struct lane *l, struct err *err)
 {
