@@ -14,7 +14,7 @@ VERSION := 0.1.0
 SAN     ?=
 BUILD   ?= build/$(notdir $(CC))$(if $(SAN),-$(SAN))
 
-PKGS := libpq yaml-0.1 sqlite3 libmicrohttpd libcurl jansson libxxhash libcrypto libzstd
+PKGS := libpq yaml-0.1 sqlite3 libmicrohttpd libcurl jansson libxxhash libssl libcrypto libzstd
 # A fresh machine has no pkg-config yet: `make deps` must work before it is there.
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)

@@ -7,6 +7,7 @@
 #include "agent/pg/conn.h"
 
 #include <ctype.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdarg.h>
 
@@ -440,6 +441,13 @@ pg_result_error(struct err *err, PGconn *conn, const PGresult *res, const char *
         err_hint(err, "%s", hint);
     }
     return false;
+}
+
+bool
+pg_input_pending(PGconn *conn)
+{
+    SSL *ssl = PQsslInUse(conn) ? PQsslStruct(conn, "OpenSSL") : NULL;
+    return ssl && SSL_pending(ssl) > 0;
 }
 
 void

@@ -48,6 +48,10 @@ bool pg_result_error(struct err *err, PGconn *conn, const PGresult *res, const c
 bool pg_conn_error(struct err *err, PGconn *conn, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* TLS has decrypted bytes that libpq has not read: poll(2) does not see them, so whoever polls
+ * PQsocket asks this first. A record is left in part when it is larger than libpq's room. */
+bool pg_input_pending(PGconn *conn);
+
 /* Makes a query of another thread's connection end with 57014; best effort. */
 void pg_cancel(PGconn *conn);
 

@@ -123,11 +123,21 @@ start_with(struct pg_stream *s, const struct pg_stream_options *o, bool strings,
     return ok;
 }
 
+/* The clock is asked when bytes are read, not for each of the many messages in them: on a virtual
+ * machine an answer may cost as much as everything else that is done with a message. */
+static void
+note_heard(struct pg_stream *s)
+{
+    s->heard_us = clock_mono_us(&clock_system);
+    s->heard_wall_us = clock_wall_us(&clock_system);
+}
+
 bool
 pg_stream_start(
     struct pg_stream *s, PGconn *conn, const struct pg_stream_options *o, struct err *err)
 {
     *s = (struct pg_stream){.conn = conn, .stop = o->stop};
+    note_heard(s);
     bool strings = o->plugin && strcmp(o->plugin, "wal2json") == 0, unknown = false;
     /* Times are printed in the session's zone; what a plugin leaves out it says by a warning. */
     if (o->plugin && !pg_exec(conn, "prepare the stream",
@@ -211,8 +221,9 @@ wait_for_input(struct pg_stream *s, int timeout_ms, bool *ready, struct err *err
 {
     struct pollfd p[] = {{.fd = PQsocket(s->conn), .events = POLLIN},
         {.fd = s->stop ? s->stop->event_fd : -1, .events = POLLIN}};
+    bool pending = pg_input_pending(s->conn);
     int n = poll(p, 1, 0);
-    if (n == 0) {
+    if (n == 0 && !pending) {
         int64_t nap_us = pace_nap_us(&s->pace, clock_mono_us(&clock_system));
         if (nap_us > 0) {
             clock_system.sleep_us(&clock_system, nap_us);
@@ -222,10 +233,14 @@ wait_for_input(struct pg_stream *s, int timeout_ms, bool *ready, struct err *err
     if (n < 0 && errno != EINTR) {
         return err_sys(err, ERR_FATAL, errno, "replication stream: poll");
     }
-    *ready = n > 0 && p[0].revents != 0;
-    if (*ready && !PQconsumeInput(s->conn)) {
+    *ready = pending || (n > 0 && p[0].revents != 0);
+    if (!*ready) {
+        return true;
+    }
+    if (!PQconsumeInput(s->conn)) {
         return pg_conn_error(err, s->conn, "replication stream");
     }
+    note_heard(s);
     return true;
 }
 

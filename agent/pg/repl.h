@@ -46,6 +46,7 @@ struct pg_stream {
     char *current; /* libpq's buffer of the frame handed out */
     struct pace pace;
     const struct stop *stop;
+    int64_t heard_us, heard_wall_us; /* when bytes were read last; monotonic, wall clock */
 };
 
 struct pg_stream_options {

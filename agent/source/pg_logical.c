@@ -46,8 +46,8 @@ struct pg_logical {
     uint64_t received;          /* end of the last message or keepalive */
     uint64_t pending_mark;      /* LSN of a keepalive not handed out yet; 0 none */
     uint64_t confirmed;
-    int64_t marked_us, feedback_us, heard_us; /* monotonic */
-    int64_t pinged_us;                        /* 0: no answer is outstanding */
+    int64_t marked_us, feedback_us; /* monotonic */
+    int64_t pinged_us;              /* 0: no answer is outstanding */
 };
 
 extern const struct source_ops source_pg_logical;
@@ -210,7 +210,7 @@ pg_logical_start(struct source *base, uint64_t position, struct err *err)
     s->confirmed = 0;
     s->pending_mark = 0;
     s->pinged_us = 0;
-    s->marked_us = s->feedback_us = s->heard_us = now_mono();
+    s->marked_us = s->feedback_us = now_mono();
     struct pg_stream_options so = {.slot = s->params.slot,
         .publication = s->params.publication,
         .plugin = s->has_plugin ? s->plugin.ops->name : NULL,
@@ -255,9 +255,9 @@ check_alive(struct pg_logical *s, struct err *err)
     int64_t now = now_mono();
     if (s->pinged_us && now - s->pinged_us > s->params.timeout_us) {
         return err_set(err, ERR_RECONNECT, "replication stream: no sign of life for %lld s",
-            (long long)((now - s->heard_us) / 1000000));
+            (long long)((now - s->stream.heard_us) / 1000000));
     }
-    if (!s->pinged_us && now - s->heard_us > s->params.timeout_us / 3) {
+    if (!s->pinged_us && now - s->stream.heard_us > s->params.timeout_us / 3) {
         return send_feedback(s, true, err);
     }
     return true;
@@ -348,7 +348,7 @@ take_data(
     struct pg_message m = {.data = f->bytes,
         .len = f->payload.len,
         .wal_start = f->wal_start,
-        .received_us = clock_wall_us(&clock_system)};
+        .received_us = s->stream.heard_wall_us};
     if (s->has_plugin) {
         bool ok = take_plugin_data(s, &m, err);
         *keep = ok && next_record(s, out);
@@ -386,7 +386,6 @@ pg_logical_read(struct source *base, int timeout_ms, struct record *out, bool *g
             *got = mark_due(s, out);
             return check_warning(s, err) && check_alive(s, err);
         }
-        s->heard_us = now_mono();
         s->pinged_us = 0;
         if (frame.is_data) {
             if (!take_data(s, &frame, out, got, err)) {
