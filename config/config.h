@@ -84,6 +84,7 @@ struct config {
     struct {
         uint32_t jobs, index_jobs;
         uint64_t split_above;
+        bool analyze;
     } copy;
     struct {
         char *path;

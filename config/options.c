@@ -19,6 +19,7 @@
 #define DAY            (86400 * SEC)
 
 #define AT(field)      .offset = offsetof(struct config, field), .since = "0.1.0"
+#define ON(field)      .type = OPTION_BOOL, .def = "true", AT(field)
 #define AT_SINK(field) .offset = offsetof(struct sink_config, field), .since = "0.1.0"
 #define DDL_ROW(key, class, text)                                                                  \
     {                                                                                              \
@@ -139,9 +140,7 @@ const struct option option_table[] = {
                "check` "
                "says what. No publication is made for them. A migration keeps its plugin."},
     {.path = "source.streaming",
-        .type = OPTION_BOOL,
-        AT(source.streaming),
-        .def = "true",
+        ON(source.streaming),
         .doc = "Take large transactions from the source while they are still open there. Without "
                "it the source keeps them on its own disk until they end. Only `pgoutput` can."},
     {.path = "source.two_phase",
@@ -182,28 +181,20 @@ const struct option option_table[] = {
             "`refuse` reports them as blocking instead and changes nothing on the source."},
 
     {.path = "schema.copy",
-        .type = OPTION_BOOL,
-        AT(schema.copy),
-        .def = "true",
+        ON(schema.copy),
         .doc =
             "Create the schema on the target. With `false` the tables must be there already, empty "
             "and with the same columns."},
     {.path = "schema.owner",
-        .type = OPTION_BOOL,
-        AT(schema.owner),
-        .def = "true",
+        ON(schema.owner),
         .doc = "Carry ownership over. The roles must exist on the target; with `false` everything "
                "belongs to the role that connects there."},
     {.path = "schema.grants",
-        .type = OPTION_BOOL,
-        AT(schema.grants),
-        .def = "true",
+        ON(schema.grants),
         .doc = "Carry privileges (GRANT) over. The roles must exist on the target."},
 
     {.path = "schema.database",
-        .type = OPTION_BOOL,
-        AT(schema.database),
-        .def = "true",
+        ON(schema.database),
         .doc = "Carry over what belongs to the database itself: its settings (ALTER DATABASE SET, "
                "ALTER ROLE IN DATABASE SET) and comment before the copy, its limit of connections, "
                "owner and privileges at the cutover. What the target refuses is logged."},
@@ -226,9 +217,7 @@ const struct option option_table[] = {
                "`disabled` creates them at the cutover, disabled and without a slot. One that is "
                "enabled beside the old one would take its slot."},
     {.path = "ddl.capture",
-        .type = OPTION_BOOL,
-        AT(ddl.capture),
-        .def = "true",
+        ON(ddl.capture),
         .doc = "Install event triggers on the source that write each statement into its log, and "
                "bring new tables into the feed. Needs the right to create event triggers there; "
                "without it, or with `false`, a change of a table's columns is noticed when its "
@@ -273,6 +262,11 @@ const struct option option_table[] = {
         .def = "1GiB",
         RANGE(64 * KIB, 1024 * TIB),
         .doc = "Tables larger than this are copied in several parts at the same time."},
+    {.path = "copy.analyze",
+        ON(copy.analyze),
+        .doc = "ANALYZE each table on the target when its rows, indexes and constraints are there. "
+               "Without it the first queries are planned without statistics, until autovacuum or "
+               "somebody has gathered them."},
 
     {.path = "spool.path",
         .type = OPTION_PATH,
@@ -531,9 +525,7 @@ const struct option option_table[] = {
         .max = 256,
         .doc = "Application names or roles whose sessions the fence leaves alone."},
     {.path = "cutover.verify",
-        .type = OPTION_BOOL,
-        AT(cutover.verify),
-        .def = "true",
+        ON(cutover.verify),
         .doc = "Compare both sides before the target is declared ready."},
     {.path = "cutover.sequence_margin",
         .type = OPTION_NUMBER,

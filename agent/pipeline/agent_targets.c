@@ -72,6 +72,7 @@ snapshot_options(const struct lane *l, bool defer_firing)
         .jobs = (int)c->copy.jobs,
         .index_jobs = (int)c->copy.index_jobs,
         .split_above = c->copy.split_above,
+        .analyze = c->copy.analyze,
         /* A target that has its data from elsewhere has its schema, too. */
         .copy_schema = c->schema.copy && l->row.copies,
         .owner = c->schema.owner,

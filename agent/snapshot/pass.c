@@ -269,7 +269,7 @@ prepare(
     struct run *r = &p->run;
     bool objects = false;
     const struct pending_input pending = {
-        .o = &s->o, .schema = &s->schema, .tables = &r->info, .done = &p->ledger, .analyze = true};
+        .o = &s->o, .schema = &s->schema, .tables = &r->info, .done = &p->ledger, .ends = true};
     if (!take_target(p, err) || !session_end_leftovers(&s->o, p->target, err) ||
         !ledger_ensure(p->target, err) || !ledger_read(p->target, s->o.name, &p->ledger, err) ||
         !open_keeper(p, exported, err)) {

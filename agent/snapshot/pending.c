@@ -67,7 +67,8 @@ pending_build(const struct pending_input *in, PGconn *source, struct post *out, 
         .behind = &in->schema->behind,
         .facts = facts,
         .tables = list,
-        .tables_len = in->analyze ? in->tables->len : 0,
+        .tables_len = in->ends ? in->tables->len : 0,
+        .analyze = in->o->analyze,
         .defer_firing = in->o->defer_firing};
     post_build(out, &input);
     mark(out, in->o, in->tables, in->done);

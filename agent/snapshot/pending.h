@@ -27,7 +27,7 @@ struct pending_input {
     const struct schema *schema;    /* may be an empty one */
     const struct pg_tables *tables; /* that the filter means */
     const struct ledger *done;
-    bool analyze; /* adds an ANALYZE for each table */
+    bool ends; /* adds the end of the work for each table, with its ANALYZE */
 };
 bool pending_build(
     const struct pending_input *in, PGconn *source, struct post *out, struct err *err) must_use;

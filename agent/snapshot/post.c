@@ -190,7 +190,8 @@ first_of(const struct by_id *all, size_t n, uint32_t relid)
 /* ANALYZE of a partitioned table reads all partitions, and analyzes each: so only the topmost one
  * is analyzed, and for a partition the item stands for the end of its work alone. */
 static void
-add_table(struct post *p, const struct post_table *t, const struct by_id *items, size_t n)
+add_table(
+    struct post *p, const struct post_table *t, bool analyze, const struct by_id *items, size_t n)
 {
     struct post_item *it = &p->items[p->len++];
     it->facts.relid = t->oid;
@@ -206,7 +207,7 @@ add_table(struct post *p, const struct post_table *t, const struct by_id *items,
     for (size_t i = 0; i < count; i++) {
         it->deps[it->deps_len++] = first[i].item;
     }
-    if (!t->partition) {
+    if (analyze && !t->partition) {
         struct buf sql;
         buf_init(&sql, SQL_MAX);
         buf_str(&sql, "ANALYZE ");
@@ -309,7 +310,7 @@ post_build(struct post *p, const struct post_input *in)
     size_t entries = p->len, pairs;
     struct by_id *items = by_table(p, entries, &pairs);
     for (size_t i = 0; i < in->tables_len; i++) {
-        add_table(p, &in->tables[i], items, pairs);
+        add_table(p, &in->tables[i], in->analyze, items, pairs);
     }
     x_free(items);
     add_tree_deps(p, entries, in->tables, in->tables_len);

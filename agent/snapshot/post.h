@@ -36,8 +36,8 @@ struct post_facts {
 };
 
 struct post_item {
-    const struct toc_entry *entry; /* NULL: ANALYZE of the table, or nothing but its end */
-    char *key;                     /* ledger item, NULL for ANALYZE */
+    const struct toc_entry *entry; /* NULL: the end of the table's work, with its ANALYZE */
+    char *key;                     /* ledger item, NULL for such an end */
     char *sql;                     /* of ANALYZE; NULL: nothing to execute */
     struct post_facts facts;
     bool alone; /* locks its table against everything else here */
@@ -71,8 +71,9 @@ struct post_table {
 struct post_input {
     const struct toc *before, *behind; /* of `before` only privileges are taken */
     const struct post_facts *facts;    /* one for each entry of `behind` */
-    const struct post_table *tables;   /* one ANALYZE is added for each */
+    const struct post_table *tables;   /* the end of its work is added for each */
     size_t tables_len;
+    bool analyze; /* which gathers its statistics */
     bool defer_firing;
 };
 void post_build(struct post *p, const struct post_input *in);

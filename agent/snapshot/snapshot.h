@@ -32,6 +32,7 @@ struct snapshot_options {
     int jobs;                /* tables or parts copied at a time */
     int index_jobs;          /* indexes and constraints built at a time */
     uint64_t split_above;    /* heaps larger than this are copied in several parts, bytes */
+    bool analyze;            /* gather statistics of each table */
     const char *only_table;  /* as SQL: the schema is that of this table; NULL: everything */
     bool copy_schema;        /* false: the target's tables are there already */
     bool owner, grants;      /* carry ownership, privileges */

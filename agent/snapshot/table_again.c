@@ -291,6 +291,9 @@ reset_identity(struct again *a, struct err *err)
 static bool
 analyze(struct again *a, struct err *err)
 {
+    if (!a->t->o.analyze) {
+        return true;
+    }
     char *sql = x_printf("ANALYZE %s", a->quoted);
     bool ok = pg_exec_long(a->target, "target: analyze", sql, a->t->o.stop, err);
     x_free(sql);

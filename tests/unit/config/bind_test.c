@@ -21,7 +21,7 @@ every_section_reaches_its_fields(void **state)
                   "tables: {include: [public.*, 'sales.?'], exclude: [public.log], "
                   "without_identity: refuse}\n"
                   "schema: {copy: false, owner: no, grants: off}\n"
-                  "copy: {jobs: 9, index_jobs: 3, split_above: 2GiB}\n"
+                  "copy: {jobs: 9, index_jobs: 3, split_above: 2GiB, analyze: false}\n"
                   "spool: {path: /s, max_size: 200GiB, min_free: 0, segment_size: 32MiB, "
                   "sync_interval: 10ms}\n"
                   "sinks:\n"
@@ -40,6 +40,7 @@ every_section_reaches_its_fields(void **state)
     assert_false(c->schema.copy || c->schema.owner || c->schema.grants);
     assert_int_equal(c->copy.jobs + c->copy.index_jobs, 12);
     assert_int_equal(c->copy.split_above, 2LL << 30);
+    assert_false(c->copy.analyze);
     assert_string_equal(c->spool.path, "/s");
     assert_int_equal(c->spool.min_free, 0);
     assert_int_equal(c->spool.sync_interval_us, 10000);

@@ -81,6 +81,7 @@ build(struct post *p, bool defer)
         .facts = facts,
         .tables = tables,
         .tables_len = 2,
+        .analyze = true,
         .defer_firing = defer};
     post_build(p, &in);
 }
@@ -234,6 +235,23 @@ leaving_an_item_out_leaves_its_comments_out(void **state)
 }
 
 static void
+the_end_of_a_table_comes_without_analyze_too(void **state)
+{
+    (void)state;
+    static const struct post_table one[] = {{A, 0, "s", "a", 'r', false, 10}};
+    static const struct toc nothing;
+    struct post p;
+    copied_table = A;
+    const struct post_input in = {
+        .before = &nothing, .behind = &nothing, .tables = one, .tables_len = 1};
+    post_build(&p, &in);
+    struct post_item *end = post_take(&p, POST_TABLE, copied, NULL);
+    assert_int_equal(end->facts.relid, A);
+    assert_null(end->sql);
+    post_free(&p);
+}
+
+static void
 a_partitioned_table_is_analyzed_once_after_its_partitions(void **state)
 {
     (void)state;
@@ -243,7 +261,7 @@ a_partitioned_table_is_analyzed_once_after_its_partitions(void **state)
     struct post p;
     copied_table = 0;
     const struct post_input in = {
-        .before = &nothing, .behind = &nothing, .tables = tree, .tables_len = 2};
+        .before = &nothing, .behind = &nothing, .tables = tree, .tables_len = 2, .analyze = true};
     post_build(&p, &in);
     struct post_item *leaf = post_take(&p, POST_TABLE, copied, NULL);
     assert_int_equal(leaf->facts.relid, B);
@@ -265,6 +283,7 @@ main(void)
         cmocka_unit_test(the_heaviest_table_goes_first),
         cmocka_unit_test(indexes_of_a_table_run_together_a_key_runs_alone),
         cmocka_unit_test(a_table_is_analyzed_when_all_of_its_items_are_done),
+        cmocka_unit_test(the_end_of_a_table_comes_without_analyze_too),
         cmocka_unit_test(an_item_that_failed_for_now_can_be_taken_again),
         cmocka_unit_test(leaving_an_item_out_leaves_its_comments_out),
         cmocka_unit_test(a_partitioned_table_is_analyzed_once_after_its_partitions),
