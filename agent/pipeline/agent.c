@@ -22,6 +22,7 @@
 
 #define STAGE     "agent"
 #define TICK_MS   50
+#define QUIET_MS  250 /* while nothing but changes passes through */
 #define LINGER_US 5000000
 
 struct aim {
@@ -378,6 +379,14 @@ judge_end(const struct agent *a, const struct aim *aim, struct err *err)
     return true;
 }
 
+/* Replicas stream for months: what the phases wait for is looked at often, the rest now and then.
+ */
+static int
+tick_ms(const struct agent *a, const struct aim *aim)
+{
+    return a->phase == PHASE_STREAMING && aim->until == UNTIL_DONE ? QUIET_MS : TICK_MS;
+}
+
 static bool
 loop(struct agent *a, const struct aim *aim, struct err *err)
 {
@@ -391,7 +400,7 @@ loop(struct agent *a, const struct aim *aim, struct err *err)
             return judge_end(a, aim, err);
         }
         uint64_t seen;
-        if (poll(p, 2, TICK_MS) > 0 && p[1].revents) {
+        if (poll(p, 2, tick_ms(a, aim)) > 0 && p[1].revents) {
             (void)!read(a->wake_fd, &seen, sizeof(seen));
         }
     }
@@ -541,6 +550,8 @@ begin_cutover(struct agent *a, const struct cutover_request *req, struct err *er
     }
     cutover_free(a->cutover);
     a->cutover = c;
+    const uint64_t one = 1;
+    (void)!write(a->wake_fd, &one, sizeof(one));
     return true;
 }
 

@@ -17,7 +17,8 @@
 #include "agent/snapshot/sequence_follow.h"
 
 #define STAGE            "sequences"
-#define TICK_US          100000
+#define SLEEP_MIN_US     100000
+#define SLEEP_MAX_US     1000000 /* to whether anybody wants them by now */
 #define AFTER_FAILURE_US 5000000
 
 struct sequence_watch {
@@ -123,13 +124,19 @@ look(struct sequence_watch *w)
     return all;
 }
 
+static int64_t
+sleep_us(int64_t left_us)
+{
+    return left_us < SLEEP_MIN_US ? SLEEP_MIN_US : left_us > SLEEP_MAX_US ? SLEEP_MAX_US : left_us;
+}
+
 static void
 run(void *arg)
 {
     struct sequence_watch *w = arg;
-    int64_t next = 0;
-    while (!stop_sleep(w->o.stop, TICK_US)) {
-        int64_t now = clock_mono_us(w->o.clock);
+    int64_t next = 0, now = 0;
+    while (!stop_sleep(w->o.stop, sleep_us(next - now))) {
+        now = clock_mono_us(w->o.clock);
         if (now < next || !any_wanted(w)) {
             continue;
         }
