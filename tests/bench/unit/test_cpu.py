@@ -2,8 +2,8 @@
 """Reading /proc: what may stand in a name, who belongs to a tree, and that ended children stay counted."""
 import os
 import subprocess
-import time
 
+from lib.proc import until
 from suite import cpu
 
 STAT = "17 (a b) c) S 4 17 17 0 -1 4194560 1 2 3 4 30 12 5 7 20 0 1 0 100"
@@ -49,7 +49,9 @@ def test_memory_watch_sees_a_process_that_comes_late():
     watch = cpu.MemoryWatch(lambda: found)
     child = subprocess.Popen(["sleep", "30"])
     found.append(child.pid)
-    time.sleep(0.2)
-    child.kill()
-    child.wait()
+    try:
+        until(lambda: watch.peak > 0, 30, "a look at the process")
+    finally:
+        child.kill()
+        child.wait()
     assert watch.stop() > 0
