@@ -200,7 +200,7 @@ sim-selftest: $(SIM)
 
 .PHONY: bench bench-short bench-readme bench-cpu
 BENCH_RUN = TIDEGATE_BIN=$(abspath $(BIN)) TIDEGATE_APPEND=$(abspath $(BUILD)/tests/bench/append) tests/bench/bench.py
-bench: ## every benchmark against its peers, half an hour on a quiet machine; BENCH="tpcb decode" picks some
+bench: ## every benchmark against its peers, forty minutes on a quiet machine; BENCH="tpcb decode" picks some
 	@$(AGAIN) deps-build deps-test deps-bench
 	@$(AGAIN) tidegate $(BUILD)/tests/bench/append
 	@$(BENCH_RUN) $(BENCH)
