@@ -443,11 +443,28 @@ pg_result_error(struct err *err, PGconn *conn, const PGresult *res, const char *
     return false;
 }
 
-bool
-pg_input_pending(PGconn *conn)
+static bool
+has_decrypted(PGconn *conn, const struct pollfd *fd)
 {
-    SSL *ssl = PQsslInUse(conn) ? PQsslStruct(conn, "OpenSSL") : NULL;
+    bool asked = conn && fd->fd >= 0 && (fd->events & POLLIN) && PQsslInUse(conn);
+    SSL *ssl = asked ? PQsslStruct(conn, "OpenSSL") : NULL;
     return ssl && SSL_pending(ssl) > 0;
+}
+
+int
+pg_poll(PGconn *const *conns, struct pollfd *fds, size_t n, int timeout_ms)
+{
+    for (size_t i = 0; i < n; i++) {
+        timeout_ms = has_decrypted(conns[i], &fds[i]) ? 0 : timeout_ms;
+    }
+    int ready = poll(fds, n, timeout_ms);
+    for (size_t i = 0; ready >= 0 && i < n; i++) {
+        if (has_decrypted(conns[i], &fds[i])) {
+            ready += fds[i].revents == 0;
+            fds[i].revents |= POLLIN;
+        }
+    }
+    return ready;
 }
 
 void

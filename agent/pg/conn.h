@@ -10,6 +10,7 @@
 #define TG_PG_CONN_H
 
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -48,9 +49,11 @@ bool pg_result_error(struct err *err, PGconn *conn, const PGresult *res, const c
 bool pg_conn_error(struct err *err, PGconn *conn, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* TLS has decrypted bytes that libpq has not read: poll(2) does not see them, so whoever polls
- * PQsocket asks this first. A record is left in part when it is larger than libpq's room. */
-bool pg_input_pending(PGconn *conn);
+/* poll(2) for sockets of libpq: fds[i] is that of conns[i], or of something else where that is
+ * NULL. Bytes that TLS has decrypted and libpq has not read are input, too, which the socket does
+ * not show: a record is left in part when it is larger than libpq's room. Result and errno as poll.
+ */
+int pg_poll(PGconn *const *conns, struct pollfd *fds, size_t n, int timeout_ms);
 
 /* Makes a query of another thread's connection end with 57014; best effort. */
 void pg_cancel(PGconn *conn);

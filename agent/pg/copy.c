@@ -64,9 +64,8 @@ wait_for(
         {.fd = target_events ? PQsocket(p->c->target) : -1, .events = target_events},
         {.fd = p->c->stop ? p->c->stop->event_fd : -1, .events = POLLIN},
     };
-    bool pending = (source_events && pg_input_pending(p->c->source)) ||
-                   (target_events && pg_input_pending(p->c->target));
-    if (poll(fds, 3, pending ? 0 : POLL_MS) < 0 && errno != EINTR) {
+    PGconn *const conns[] = {p->c->source, p->c->target, NULL};
+    if (pg_poll(conns, fds, 3, POLL_MS) < 0 && errno != EINTR) {
         return err_sys(err, ERR_FATAL, errno, "copy: poll");
     }
     *target_got = target_events ? fds[1].revents : 0;

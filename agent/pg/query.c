@@ -21,15 +21,14 @@ wait_readable(PGconn *conn, const struct stop *stop, bool *cancelled)
             {.fd = PQsocket(conn), .events = POLLIN},
             {.fd = stop && !*cancelled ? stop->event_fd : -1, .events = POLLIN},
         };
-        bool pending = pg_input_pending(conn);
-        if (poll(p, 2, pending ? 0 : -1) < 0 && errno != EINTR) {
+        if (pg_poll((PGconn *[]){conn, NULL}, p, 2, -1) < 0 && errno != EINTR) {
             return false;
         }
         if (stop && !*cancelled && stop_requested(stop)) {
             pg_cancel(conn);
             *cancelled = true;
         }
-        if ((pending || (p[0].revents & (POLLIN | POLLERR | POLLHUP))) && !PQconsumeInput(conn)) {
+        if ((p[0].revents & (POLLIN | POLLERR | POLLHUP)) && !PQconsumeInput(conn)) {
             return false;
         }
     }

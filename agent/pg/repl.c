@@ -123,8 +123,7 @@ start_with(struct pg_stream *s, const struct pg_stream_options *o, bool strings,
     return ok;
 }
 
-/* The clock is asked when bytes are read, not for each of the many messages in them: on a virtual
- * machine an answer may cost as much as everything else that is done with a message. */
+/* The clock is asked when bytes are read, not for each of the many messages in them. */
 static void
 note_heard(struct pg_stream *s)
 {
@@ -221,19 +220,19 @@ wait_for_input(struct pg_stream *s, int timeout_ms, bool *ready, struct err *err
 {
     struct pollfd p[] = {{.fd = PQsocket(s->conn), .events = POLLIN},
         {.fd = s->stop ? s->stop->event_fd : -1, .events = POLLIN}};
-    bool pending = pg_input_pending(s->conn);
-    int n = poll(p, 1, 0);
-    if (n == 0 && !pending) {
+    PGconn *const conns[] = {s->conn, NULL};
+    int n = pg_poll(conns, p, 1, 0);
+    if (n == 0) {
         int64_t nap_us = pace_nap_us(&s->pace, clock_mono_us(&clock_system));
         if (nap_us > 0) {
             clock_system.sleep_us(&clock_system, nap_us);
         }
-        n = nap_us > 0 || timeout_ms > 0 ? poll(p, 2, timeout_ms) : 0;
+        n = nap_us > 0 || timeout_ms > 0 ? pg_poll(conns, p, 2, timeout_ms) : 0;
     }
     if (n < 0 && errno != EINTR) {
         return err_sys(err, ERR_FATAL, errno, "replication stream: poll");
     }
-    *ready = pending || (n > 0 && p[0].revents != 0);
+    *ready = n > 0 && p[0].revents != 0;
     if (!*ready) {
         return true;
     }

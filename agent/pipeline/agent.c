@@ -379,8 +379,7 @@ judge_end(const struct agent *a, const struct aim *aim, struct err *err)
     return true;
 }
 
-/* Replicas stream for months: what the phases wait for is looked at often, the rest now and then.
- */
+/* Replicas stream for months: what a phase waits for is looked at often, the rest now and then. */
 static int
 tick_ms(const struct agent *a, const struct aim *aim)
 {
@@ -399,9 +398,9 @@ loop(struct agent *a, const struct aim *aim, struct err *err)
         if (reached(a, aim)) {
             return judge_end(a, aim, err);
         }
-        uint64_t seen;
+        eventfd_t seen;
         if (poll(p, 2, tick_ms(a, aim)) > 0 && p[1].revents) {
-            (void)!read(a->wake_fd, &seen, sizeof(seen));
+            (void)eventfd_read(a->wake_fd, &seen);
         }
     }
     return true;
@@ -550,8 +549,7 @@ begin_cutover(struct agent *a, const struct cutover_request *req, struct err *er
     }
     cutover_free(a->cutover);
     a->cutover = c;
-    const uint64_t one = 1;
-    (void)!write(a->wake_fd, &one, sizeof(one));
+    (void)eventfd_write(a->wake_fd, 1);
     return true;
 }
 

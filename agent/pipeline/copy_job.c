@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <unistd.h>
+#include <sys/eventfd.h>
 
 #include "agent/base/arena.h"
 #include "agent/base/log.h"
@@ -46,9 +46,8 @@ note(struct copy_job *j, const struct err *why)
 static void
 wake(const struct copy_job *j)
 {
-    const uint64_t one = 1;
     /* Refused only when nobody has read it since long ago. */
-    (void)!write(j->o.wake_fd, &one, sizeof(one));
+    (void)eventfd_write(j->o.wake_fd, 1);
 }
 
 static void

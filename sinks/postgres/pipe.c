@@ -224,12 +224,11 @@ look(struct pipe *p, bool unsent, int timeout_ms, struct err *err)
     if (unsent) {
         fd.events |= POLLOUT;
     }
-    bool pending = pg_input_pending(p->conn);
-    int n = poll(&fd, 1, pending ? 0 : timeout_ms);
+    int n = pg_poll(&p->conn, &fd, 1, timeout_ms);
     if (n < 0 && errno != EINTR) {
         return err_sys(err, ERR_RECONNECT, errno, "wait for the target");
     }
-    if ((pending || (n > 0 && (fd.revents & ~POLLOUT))) && !PQconsumeInput(p->conn)) {
+    if (n > 0 && (fd.revents & ~POLLOUT) && !PQconsumeInput(p->conn)) {
         /* What the server said before it went away tells more than the broken connection. */
         return take_answers(p, err) && pipe_lost(p, err);
     }
@@ -329,12 +328,10 @@ pass_over(struct pipe *p, uint32_t *syncs, struct err *err)
     if (PQisBusy(p->conn)) {
         struct pollfd fd = {.fd = PQsocket(p->conn), .events = POLLIN};
         fd.events |= unsent == 1 ? POLLOUT : 0;
-        bool pending = pg_input_pending(p->conn);
-        if (poll(&fd, 1, pending ? 0 : WAIT_SLICE_MS) < 0 && errno != EINTR) {
+        if (pg_poll(&p->conn, &fd, 1, WAIT_SLICE_MS) < 0 && errno != EINTR) {
             return err_sys(err, ERR_RECONNECT, errno, "wait for the target");
         }
-        return (!pending && !(fd.revents & ~POLLOUT)) || PQconsumeInput(p->conn) == 1 ||
-               pipe_lost(p, err);
+        return !(fd.revents & ~POLLOUT) || PQconsumeInput(p->conn) == 1 || pipe_lost(p, err);
     }
     PGresult *res = PQgetResult(p->conn);
     *syncs -= PQresultStatus(res) == PGRES_PIPELINE_SYNC;

@@ -12,6 +12,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/failpoint.h"
+#include "agent/pg/conn.h"
 #include "sinks/postgres/pipe.intern.h"
 
 #define CHUNK_BYTES ((size_t)64 << 10)
@@ -134,7 +135,7 @@ bool
 pipe_copy_turn(struct pipe *p, int timeout_ms, struct err *err)
 {
     struct pollfd fd = {.fd = PQsocket(p->conn), .events = POLLIN};
-    int n = poll(&fd, 1, timeout_ms);
+    int n = pg_poll(&p->conn, &fd, 1, timeout_ms);
     if (n < 0 && errno != EINTR) {
         return err_sys(err, ERR_RECONNECT, errno, "wait for the target");
     }
