@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from lib import agent as agent_lib  # noqa: E402
-from lib import compare, load, paths, proxy, server  # noqa: E402
+from lib import compare, load, paths, proc, proxy, server  # noqa: E402
 
 _numbers = itertools.count(1)
 
@@ -113,6 +113,14 @@ class World:
 
     def assert_equal(self, **kwargs):
         compare.assert_equal(self.source, self.db, self.target, self.db, **kwargs)
+
+    def analyzed(self, table):
+        """How often ANALYZE, not autovacuum, was run on the target's table by sessions of the agent that have ended."""
+        ours = ("select count(*) from pg_stat_activity where datname = current_database() "
+                "and application_name like 'tidegate%'")
+        proc.until(lambda: self.target.one(ours, self.db) == "0", 30, "the end of the agent's sessions on the target")
+        return int(self.target.one(
+            f"select analyze_count from pg_stat_user_tables where relname = '{table}'", self.db))
 
     def close(self):
         reports = []

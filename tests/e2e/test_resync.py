@@ -62,6 +62,19 @@ def refuse(world):
                      "insert into other (v) values ('same transaction'); commit", world.db)
 
 
+@pytest.mark.parametrize("analyze", [True, False])
+def test_statistics_of_a_table_that_is_copied_again(world, analyze):
+    agent = streaming(world, settings(copy={"analyze": analyze}))
+    refuse(world)
+    agent.caught_up()
+    world.target.sql("delete from item where id = 1001", world.db)
+    resync(agent, "item")
+    back(agent)
+    assert agent.stop() == 0
+    assert world.analyzed("item") == (2 if analyze else 0)  # of the first copy and of this one
+    assert_same(world)
+
+
 def test_a_refused_row_stops_its_table_and_resync_heals_it(world):
     agent = streaming(world)
     refuse(world)
