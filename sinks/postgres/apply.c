@@ -5,6 +5,11 @@
  * This costs one round trip per target transaction, which is what grouping is for. It is not waited
  * for: COMMIT and the next BEGIN are owed (pipe_owe) while the next rows are collected.
  *
+ * Where transactions are small and not grouped, the round trip would be a good part of the work,
+ * and of the delay of a target that has caught up. Their statements have the server count the rows
+ * (rows_flush_last): a wrong number is an error there, behind which it takes nothing up to the next
+ * sync, the COMMIT included. It then follows without waiting.
+ *
  * Durability: the session commits asynchronously; once per second what was committed is flushed.
  * With an origin by asking for its flushed progress, with the table by a commit with
  * synchronous_commit on. (The latter would not do for an origin: a commit whose transaction wrote
@@ -142,6 +147,7 @@ store_position(struct apply *a, struct err *err)
         return false;
     }
     e->kind = FLIGHT_ROW;
+    e->counted = true;
     e->label = "store the position on the target";
     return pipe_execute(
         &a->pipe, &(struct pipe_statement){ORIGIN_STORE, 2, values, lengths, formats}, err);
@@ -184,7 +190,7 @@ owe_flush(struct apply *a)
 static bool
 send_group(struct apply *a, bool durable, struct err *err)
 {
-    if (!rows_flush(&a->rows, err)) {
+    if (!rows_flush_last(&a->rows, err)) {
         return false;
     }
     bool synchronous = durable && !a->native;

@@ -214,7 +214,7 @@ static bool
 same_shape(const struct cache_statement *st, const struct shape *s)
 {
     return st->op == s->op && st->any_row == s->any_row && st->many == s->many &&
-           memcmp(st->use, s->use, s->len) == 0;
+           st->counted == s->counted && memcmp(st->use, s->use, s->len) == 0;
 }
 
 static struct cache_statement *
@@ -272,6 +272,7 @@ cache_statement(struct cache *c, struct pipe *p, struct cache_table *t, const st
     st->op = s->op;
     st->any_row = s->any_row;
     st->many = s->many;
+    st->counted = s->counted;
     st->parameters = s->parameters;
     memcpy(st->use, s->use, s->len);
     if (!send_prepare(p, t, s, about, st, err)) {

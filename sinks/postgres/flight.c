@@ -39,6 +39,12 @@ flight_next(struct flight *f)
     return e;
 }
 
+static bool
+is_uncounted(const struct flight_entry *e)
+{
+    return (e->kind == FLIGHT_ROW || e->kind == FLIGHT_BATCH) && !e->counted;
+}
+
 void
 flight_push(struct flight *f)
 {
@@ -46,6 +52,7 @@ flight_push(struct flight *f)
     const struct flight_entry *e = &f->entries[(f->head + f->len) % f->cap];
     f->bytes += e->bytes;
     f->commits += e->kind == FLIGHT_COMMIT;
+    f->uncounted += is_uncounted(e);
     f->len++;
 }
 
@@ -62,6 +69,7 @@ flight_pop(struct flight *f)
     const struct flight_entry *e = flight_head(f);
     f->bytes -= e->bytes;
     f->commits -= e->kind == FLIGHT_COMMIT;
+    f->uncounted -= is_uncounted(e);
     f->head = (f->head + 1) % f->cap;
     f->len--;
 }

@@ -44,6 +44,7 @@ struct flight_entry {
     uint8_t op;   /* enum change_kind; 0: none */
     uint8_t key_len;
     uint8_t key_columns;
+    bool counted; /* of a ROW or BATCH: the server itself refuses a wrong number of rows */
     uint32_t rows;
     size_t bytes; /* sent for it */
     struct position position;
@@ -58,8 +59,9 @@ struct flight_entry {
 struct flight {
     struct flight_entry *entries;
     uint32_t cap, head, len;
-    uint32_t commits; /* entries of kind FLIGHT_COMMIT */
-    uint64_t bytes;   /* sum over the entries */
+    uint32_t commits;   /* entries of kind FLIGHT_COMMIT */
+    uint32_t uncounted; /* entries whose number of rows only we look at */
+    uint64_t bytes;     /* sum over the entries */
 };
 
 void flight_init(struct flight *f, uint32_t cap);

@@ -312,9 +312,11 @@ prepare_update(PGconn *conn, const char *name, struct err *err)
 {
     struct buf sql;
     buf_init(&sql, 4096);
-    buf_str(&sql, "UPDATE tidegate.progress SET position = $1, ordinal = 0, commit_time = $2,"
-                  " updated_at = pg_catalog.clock_timestamp() WHERE origin = ");
+    buf_str(&sql,
+        "WITH m AS (UPDATE tidegate.progress SET position = $1, ordinal = 0, commit_time = $2,"
+        " updated_at = pg_catalog.clock_timestamp() WHERE origin = ");
     sql_literal(&sql, name);
+    buf_str(&sql, " RETURNING 1) SELECT 1 / count(*) FROM m");
     bool ok = buf_ok(&sql, WHAT, err) && prepare(conn, ORIGIN_STORE, 2, buf_cstr(&sql), err);
     buf_done(&sql);
     return ok;

@@ -20,7 +20,8 @@
 #include "agent/base/err.h"
 
 /* Prepared statement that stores a position in the open transaction and gives it a transaction id,
- * so that a commit record is written: (pg_lsn, timestamptz), answers one row. */
+ * so that a commit record is written: (pg_lsn, timestamptz), answers one row; an error when the
+ * position has nowhere to go. */
 #define ORIGIN_STORE "tg_position"
 /* With an origin: makes the transactions committed so far durable; outside of a transaction. The
  * table's row is made durable by committing it with synchronous_commit on. */

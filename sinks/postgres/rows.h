@@ -33,6 +33,7 @@ struct rows {
     struct shape shape;
     struct bind bind;
     bool row_by_row;
+    bool counted; /* statements are sent so that the server refuses a wrong number of rows */
     struct held held;
     struct batch_image image;
     struct rows_copy copy;
@@ -49,7 +50,10 @@ bool rows_put(struct rows *w, const struct change *c, size_t *bytes, struct err 
 bool rows_upsert(struct rows *w, const struct change *c, size_t *bytes, struct err *err) must_use;
 /* Sends what is held back. */
 bool rows_flush(struct rows *w, struct err *err) must_use;
-/* Forgets it: the transaction is to be rolled back. */
+/* The same, as the last rows before a COMMIT: when they are few, the server looks at the number of
+ * rows by itself, and the COMMIT need not wait for the answers. */
+bool rows_flush_last(struct rows *w, struct err *err) must_use;
+/* Forgets what is held back: the transaction is to be rolled back. */
 void rows_drop(struct rows *w);
 
 #endif

@@ -284,7 +284,7 @@ begin_shape(const struct change *c, struct shape *out, struct err *err)
         return false;
     }
     out->len = c->relation->columns_len;
-    out->any_row = out->many = out->assumed = false;
+    out->any_row = out->many = out->counted = out->assumed = false;
     out->parameters = 0;
     memset(out->use, 0, out->len);
     return true;

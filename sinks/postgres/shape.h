@@ -44,6 +44,8 @@ struct shape {
     bool many;    /* for several rows at once: each parameter is an array */
     bool assumed; /* an identity ALWAYS is matched, because it rarely changes: the row may be
                      missing only for that */
+    bool counted; /* the server refuses the statement by itself when it touches more or fewer rows
+                     than it is for; not of an upsert, a probe or a replace */
     uint16_t len; /* columns */
     uint32_t parameters;
     uint8_t use[SHAPE_COLUMNS_MAX];

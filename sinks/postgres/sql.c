@@ -340,11 +340,21 @@ changing(struct builder *b, const char *verb, const char *join)
     }
 }
 
+/* A wrong number of rows is a division by zero. */
+static void
+count_text(struct builder *b)
+{
+    buf_str(b->out, " RETURNING 1) SELECT 1 / (count(*) = ");
+    buf_str(b->out, b->s->many ? "cardinality($1)" : "1");
+    buf_str(b->out, ")::int FROM m");
+}
+
 void
 sql_statement(
     const struct relation *r, const struct target *t, const struct shape *s, struct buf *out)
 {
     struct builder b = {.r = r, .t = t, .s = s, .out = out};
+    buf_str(out, s->counted ? "WITH m AS (" : "");
     switch ((enum shape_op)s->op) {
     case SHAPE_INSERT:
         insert_text(&b);
@@ -367,6 +377,9 @@ sql_statement(
         where_text(&b);
         buf_str(out, s->any_row ? " LIMIT 1" : "");
         break;
+    }
+    if (s->counted) {
+        count_text(&b);
     }
 }
 

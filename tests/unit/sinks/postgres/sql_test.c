@@ -78,6 +78,31 @@ insert_names_every_column(void **state)
         "INSERT INTO \"public\".\"t\" (\"id\", \"name\", \"doc\") VALUES ($1, $2, $3)");
 }
 
+static const char *
+counted(bool many)
+{
+    shape.counted = true;
+    shape.many = many;
+    buf_reset(&out);
+    sql_statement(&relation, &target, &shape, &out);
+    return buf_cstr(&out);
+}
+
+static void
+a_counted_statement_fails_by_itself(void **state)
+{
+    (void)state;
+    sql_of(rows_insert(&relation, ROW("1", "a", NULL)));
+    assert_string_equal(counted(false),
+        "WITH m AS (INSERT INTO \"public\".\"t\" (\"id\", \"name\", \"doc\")"
+        " VALUES ($1, $2, $3) RETURNING 1) SELECT 1 / (count(*) = 1)::int FROM m");
+    sql_of(rows_delete(&relation, ROW("1", NULL, NULL)));
+    assert_string_equal(counted(true),
+        "WITH m AS (DELETE FROM ONLY \"public\".\"t\" AS d USING unnest($1) AS u(p1)"
+        " WHERE d.\"id\" = ANY (ARRAY[u.p1]) RETURNING 1)"
+        " SELECT 1 / (count(*) = cardinality($1))::int FROM m");
+}
+
 static void
 insert_leaves_out_generated_columns(void **state)
 {
@@ -372,6 +397,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         T(insert_names_every_column),
+        T(a_counted_statement_fails_by_itself),
         T(insert_leaves_out_generated_columns),
         T(insert_overrides_an_identity_that_is_always_generated),
         T(insert_without_columns_takes_defaults),

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Small transactions, whose rows the server counts by itself, so that their COMMITs do not wait for
+ * answers: a wrong number must still keep the transaction and its position out of the target, and
+ * let everything before it in.
+ */
+#include <string.h>
+
+#include "tests/lib/sink_fixture.h"
+
+enum { INT4 = 23 };
+static struct column pair[] = {{"id", INT4, -1, true}, {"v", INT4, -1, false}};
+static struct relation t;
+
+static int
+setup(void **state)
+{
+    fixture_setup(state);
+    feed.ops = sink_find("postgresql");
+    t = rows_relation(1, "a", "t", 'd', pair, 2);
+    if (db) {
+        pg_do(db, "CREATE TABLE a.t (id int PRIMARY KEY, v int);"
+                  "INSERT INTO a.t SELECT g, 0 FROM generate_series(0, 99) g");
+        feed_open(&feed, &params, 0x1000);
+    }
+    return 0;
+}
+
+static struct tuple
+ints(int id, int v)
+{
+    struct tuple row = ROW(NULL, NULL);
+    rows_int4(row, 0, id);
+    rows_int4(row, 1, v);
+    return row;
+}
+
+static struct change
+change_of(enum change_kind kind, int id, int v)
+{
+    return kind == CHANGE_INSERT   ? rows_insert(&t, ints(id, v))
+           : kind == CHANGE_DELETE ? rows_delete(&t, ints(id, v))
+                                   : rows_update(&t, ints(id, v));
+}
+
+/* A transaction of n changes with the keys behind `first`. */
+static void
+put(uint64_t position, enum change_kind kind, int first, int n)
+{
+    feed_begin(&feed, position);
+    for (int i = 0; i < n; i++) {
+        feed_row(&feed, change_of(kind, first + i, 7));
+    }
+    feed_commit(&feed);
+}
+
+/* The next transaction, of which something is wrong, and two more right behind it. */
+static void
+refused(uint64_t position, enum change_kind kind, int first, int n)
+{
+    struct sink_progress p;
+    feed_begin(&feed, position);
+    bool ok = true;
+    for (int i = 0; ok && i < n; i++) {
+        struct change c = change_of(kind, first + i, 8);
+        c.position = (struct position){position, (uint32_t)i + 1};
+        ok = sink_apply(feed.sink, &c, &feed.err);
+    }
+    struct change commit = {.kind = CHANGE_COMMIT, .position = {position, 0}};
+    ok = ok && sink_apply(feed.sink, &commit, &feed.err);
+    for (uint64_t next = position + 0x100; ok && next <= position + 0x200; next += 0x100) {
+        struct change begin = {.kind = CHANGE_BEGIN, .position = {next, 0}};
+        struct change row = change_of(CHANGE_UPDATE, 90, 9);
+        row.position = (struct position){next, 1};
+        commit.position.commit = next;
+        ok = sink_apply(feed.sink, &begin, &feed.err) && sink_apply(feed.sink, &row, &feed.err) &&
+             sink_apply(feed.sink, &commit, &feed.err);
+    }
+    assert_false(ok && sink_sync(feed.sink, &p, &feed.err));
+    assert_int_equal(feed.err.class, ERR_DATA);
+}
+
+/* What is on the target, and where the next session goes on. */
+static void
+is_left(const char *sum, uint64_t position)
+{
+    fixture_reopen(0x1000);
+    assert_int_equal(feed.resume, position);
+    expect("SELECT sum(v) || ' ' || count(*) FROM a.t", sum);
+}
+
+static void
+small_transactions_arrive(void **state)
+{
+    NEEDS_SERVER();
+    put(0x2000, CHANGE_UPDATE, 0, 1);
+    put(0x3000, CHANGE_UPDATE, 10, 20);
+    put(0x4000, CHANGE_INSERT, 100, 2);
+    put(0x5000, CHANGE_INSERT, 110, 20);
+    put(0x6000, CHANGE_DELETE, 50, 1);
+    put(0x7000, CHANGE_DELETE, 60, 20);
+    assert_int_equal(feed_sync(&feed).rows, 64);
+    is_left("301 101", 0x7000);
+}
+
+static void
+a_missing_row_keeps_its_transaction_out(void **state)
+{
+    NEEDS_SERVER();
+    pg_do(db, "DELETE FROM a.t WHERE id = 40");
+    static const int sizes[] = {1, 2, 4, 30};
+    uint64_t position = 0x2000;
+    for (int i = 0; i < 8; i++) {
+        enum change_kind kind = i % 2 ? CHANGE_DELETE : CHANGE_UPDATE;
+        int n = sizes[i / 2];
+        put(position, CHANGE_UPDATE, 0, 5);
+        refused(position + 0x1000, kind, 41 - n, n);
+        assert_non_null(strstr(feed.err.text, "more or fewer rows were touched"));
+        assert_non_null(strstr(feed.err.text, kind == CHANGE_DELETE ? "delete a.t" : "update a.t"));
+        is_left("35 99", position);
+        position += 0x1000;
+    }
+}
+
+static void
+one_by_one_it_is_named(void **state)
+{
+    NEEDS_SERVER();
+    params.row_by_row = true;
+    fixture_reopen(0x1000);
+    refused(0x2000, CHANGE_UPDATE, 98, 4);
+    assert_string_equal(feed.err.text, "apply update a.t key (id=100) at 0/2000+3: row is missing");
+}
+
+/* Somebody adds a trigger that takes rows away while the agent runs: nobody told it. */
+static void
+a_row_taken_away_by_a_new_trigger_is_noticed(void **state)
+{
+    NEEDS_SERVER();
+    put(0x2000, CHANGE_INSERT, 100, 1);
+    put(0x3000, CHANGE_INSERT, 110, 10);
+    feed_sync(&feed);
+    pg_do(db, "CREATE FUNCTION a.f() RETURNS trigger LANGUAGE plpgsql AS"
+              " $$ BEGIN IF new.id = 205 THEN RETURN NULL; END IF; RETURN new; END $$;"
+              "CREATE TRIGGER g BEFORE INSERT ON a.t FOR EACH ROW EXECUTE FUNCTION a.f();"
+              "ALTER TABLE a.t ENABLE ALWAYS TRIGGER g");
+    refused(0x4000, CHANGE_INSERT, 200, 10);
+    is_left("77 111", 0x3000);
+    pg_do(db, "DROP FUNCTION a.f() CASCADE");
+}
+
+static void
+the_servers_own_words_are_kept(void **state)
+{
+    NEEDS_SERVER();
+    refused(0x2000, CHANGE_INSERT, 98, 5);
+    assert_string_equal(feed.err.sqlstate, "23505");
+    is_left("0 100", 0x1000);
+}
+
+int
+main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        T(small_transactions_arrive),
+        T(a_missing_row_keeps_its_transaction_out),
+        T(one_by_one_it_is_named),
+        T(a_row_taken_away_by_a_new_trigger_is_noticed),
+        T(the_servers_own_words_are_kept),
+    };
+    return cmocka_run_group_tests(tests, fixture_start, fixture_stop);
+}
