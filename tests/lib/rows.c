@@ -68,6 +68,15 @@ rows_int4(struct tuple t, uint16_t column, int32_t v)
     rows_binary(t, column, b, 4);
 }
 
+struct tuple
+rows_ints(int32_t a, int32_t b)
+{
+    struct tuple t = ROW(NULL, NULL);
+    rows_int4(t, 0, a);
+    rows_int4(t, 1, b);
+    return t;
+}
+
 void
 rows_free(void)
 {

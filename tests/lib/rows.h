@@ -24,6 +24,8 @@ struct tuple rows_tuple(const char *const *texts, uint16_t len);
 /* Replaces one value by binary bytes. */
 void rows_binary(struct tuple t, uint16_t column, const void *bytes, size_t len);
 void rows_int4(struct tuple t, uint16_t column, int32_t v);
+/* A row of two binary int4. */
+struct tuple rows_ints(int32_t a, int32_t b);
 void rows_free(void);
 
 /* Position 16/B374D848, ordinal 3. */

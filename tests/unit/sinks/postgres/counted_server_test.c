@@ -26,21 +26,12 @@ setup(void **state)
     return 0;
 }
 
-static struct tuple
-ints(int id, int v)
-{
-    struct tuple row = ROW(NULL, NULL);
-    rows_int4(row, 0, id);
-    rows_int4(row, 1, v);
-    return row;
-}
-
 static struct change
 change_of(enum change_kind kind, int id, int v)
 {
-    return kind == CHANGE_INSERT   ? rows_insert(&t, ints(id, v))
-           : kind == CHANGE_DELETE ? rows_delete(&t, ints(id, v))
-                                   : rows_update(&t, ints(id, v));
+    return kind == CHANGE_INSERT   ? rows_insert(&t, rows_ints(id, v))
+           : kind == CHANGE_DELETE ? rows_delete(&t, rows_ints(id, v))
+                                   : rows_update(&t, rows_ints(id, v));
 }
 
 /* A transaction of n changes with the keys behind `first`. */

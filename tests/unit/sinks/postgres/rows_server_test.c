@@ -49,15 +49,6 @@ teardown(void **state)
 }
 
 static struct tuple
-ints(int id, int v)
-{
-    struct tuple row = ROW(NULL, NULL);
-    rows_int4(row, 0, id);
-    rows_int4(row, 1, v);
-    return row;
-}
-
-static struct tuple
 key(int id)
 {
     struct tuple row = ROW(NULL, NULL);
@@ -69,7 +60,7 @@ static void
 insert_many(const struct relation *r, int from, int to)
 {
     for (int i = from; i < to; i++) {
-        feed_row(&feed, rows_insert(r, ints(i, i)));
+        feed_row(&feed, rows_insert(r, rows_ints(i, i)));
     }
 }
 
@@ -105,8 +96,8 @@ a_hot_key_is_updated_once_with_its_last_values(void **state)
     pg_do(db, "INSERT INTO a.t SELECT g, 0 FROM generate_series(1, 10) g");
     for (int n = 0; n < 50; n++) {
         feed_begin(&feed, 0x2000 + 0x100 * (uint64_t)n);
-        feed_row(&feed, rows_update(&t, ints(n % 5 + 1, n)));
-        feed_row(&feed, rows_update(&t, ints(7, n)));
+        feed_row(&feed, rows_update(&t, rows_ints(n % 5 + 1, n)));
+        feed_row(&feed, rows_update(&t, rows_ints(7, n)));
         feed_commit(&feed);
     }
     assert_int_equal(feed_sync(&feed).rows, 100);
@@ -169,7 +160,7 @@ a_missing_row_among_many_fails_and_is_found_row_by_row(void **state)
         fixture_reopen(0x1000);
         feed_begin(&feed, 0x2000);
         for (int i = 0; i < 100; i++) {
-            feed_row(&feed, rows_update(&t, ints(i, 1)));
+            feed_row(&feed, rows_update(&t, rows_ints(i, 1)));
         }
         commit_fails();
         assert_int_equal(feed.err.class, ERR_DATA);
@@ -203,7 +194,7 @@ a_few_rows_fail_by_name(void **state)
     feed_begin(&feed, 0x2000);
     insert_many(&t, 0, 2);
     for (int i = 1; i < 4; i++) {
-        feed_row(&feed, rows_update(&t, ints(i, 9)));
+        feed_row(&feed, rows_update(&t, rows_ints(i, 9)));
     }
     commit_fails();
     assert_string_equal(feed.err.text, "apply update a.t key (id=2) at 0/1FF8+4: row is missing");
@@ -217,7 +208,7 @@ values_may_change_places_in_a_second_unique_index(void **state)
     feed_begin(&feed, 0x2000);
     static const int moves[][2] = {{1, 0}, {2, 1}, {3, 2}, {1, 3}, {2, 9}, {3, 1}, {2, 2}};
     for (size_t i = 0; i < sizeof moves / sizeof moves[0]; i++) {
-        feed_row(&feed, rows_update(&t, ints(moves[i][0], moves[i][1])));
+        feed_row(&feed, rows_update(&t, rows_ints(moves[i][0], moves[i][1])));
     }
     feed_commit(&feed);
     feed_sync(&feed);
@@ -326,7 +317,7 @@ more_tables_than_batches_are_served(void **state)
     }
     feed_begin(&feed, 0x2000);
     for (int n = 0; n < ROWS * TABLES; n++) {
-        feed_row(&feed, rows_insert(&many[n % TABLES], ints(n, n)));
+        feed_row(&feed, rows_insert(&many[n % TABLES], rows_ints(n, n)));
     }
     feed_commit(&feed);
     feed_sync(&feed);
@@ -351,7 +342,7 @@ wide_rows_stay_within_the_bound_on_memory(void **state)
         struct tuple row = key(n);
         rows_binary(row, 1, big, (size_t)(n * 100));
         feed_row(&feed, rows_insert(&w, row));
-        feed_row(&feed, rows_insert(&t, ints(n, n)));
+        feed_row(&feed, rows_insert(&t, rows_ints(n, n)));
     }
     feed_commit(&feed);
     free(big);
@@ -399,7 +390,7 @@ rows_are_found_by_index_even_when_the_table_was_small(void **state)
     pg_do(db, "INSERT INTO a.t VALUES (1, 1); ANALYZE a.t;"
               "SET enable_seqscan = off; SET enable_bitmapscan = off;"
               "SET plan_cache_mode = force_generic_plan");
-    expect_by_index(rows_update(&t, ints(1, 1)), "int[], int[]");
+    expect_by_index(rows_update(&t, rows_ints(1, 1)), "int[], int[]");
     expect_by_index(rows_delete(&t, key(1)), "int[]");
     pg_do(db, "RESET ALL");
 }
