@@ -8,7 +8,9 @@
  * Where transactions are small and not grouped, the round trip would be a good part of the work,
  * and of the delay of a target that has caught up. Their statements have the server count the rows
  * (rows_flush_last): a wrong number is an error there, behind which it takes nothing up to the next
- * sync, the COMMIT included. It then follows without waiting.
+ * sync, the COMMIT included. It then follows without waiting, unless a sync is unanswered: a COMMIT
+ * in front of that may have failed (deferred constraints), and what comes behind would be committed
+ * with a position that passes over what was lost.
  *
  * Durability: the session commits asynchronously; once per second what was committed is flushed.
  * With an origin by asking for its flushed progress, with the table by a commit with

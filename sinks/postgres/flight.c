@@ -40,9 +40,10 @@ flight_next(struct flight *f)
 }
 
 static bool
-is_uncounted(const struct flight_entry *e)
+is_awaited(const struct flight_entry *e)
 {
-    return (e->kind == FLIGHT_ROW || e->kind == FLIGHT_BATCH) && !e->counted;
+    bool rows = e->kind == FLIGHT_ROW || e->kind == FLIGHT_BATCH;
+    return e->kind == FLIGHT_SYNC || (rows && !e->counted);
 }
 
 void
@@ -52,7 +53,7 @@ flight_push(struct flight *f)
     const struct flight_entry *e = &f->entries[(f->head + f->len) % f->cap];
     f->bytes += e->bytes;
     f->commits += e->kind == FLIGHT_COMMIT;
-    f->uncounted += is_uncounted(e);
+    f->awaited += is_awaited(e);
     f->len++;
 }
 
@@ -69,7 +70,7 @@ flight_pop(struct flight *f)
     const struct flight_entry *e = flight_head(f);
     f->bytes -= e->bytes;
     f->commits -= e->kind == FLIGHT_COMMIT;
-    f->uncounted -= is_uncounted(e);
+    f->awaited -= is_awaited(e);
     f->head = (f->head + 1) % f->cap;
     f->len--;
 }

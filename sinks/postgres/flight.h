@@ -59,9 +59,11 @@ struct flight_entry {
 struct flight {
     struct flight_entry *entries;
     uint32_t cap, head, len;
-    uint32_t commits;   /* entries of kind FLIGHT_COMMIT */
-    uint32_t uncounted; /* entries whose number of rows only we look at */
-    uint64_t bytes;     /* sum over the entries */
+    uint32_t commits; /* entries of kind FLIGHT_COMMIT */
+    uint32_t awaited; /* entries whose answers a COMMIT waits for: rows of which only we look at
+                         the number, and syncs, behind which the server takes statements again
+                         whatever failed in front */
+    uint64_t bytes;   /* sum over the entries */
 };
 
 void flight_init(struct flight *f, uint32_t cap);

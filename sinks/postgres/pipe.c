@@ -491,7 +491,7 @@ settle(struct pipe *p, struct err *err)
         return true;
     }
     if (p->owed[0].entry.kind == FLIGHT_COMMIT) {
-        if (p->flight.uncounted > 0 && !drain(p, err)) {
+        if (p->flight.awaited > 0 && !drain(p, err)) {
             return false;
         }
         FAILPOINT("sink.commit");

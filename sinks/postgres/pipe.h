@@ -70,9 +70,9 @@ void pipe_done(struct pipe *p); /* accepts an all-zero one; leaves the connectio
 
 /* Notes a prepared statement (NULL: a sync) to be sent in front of whatever comes next, or when all
  * is answered, and does not wait. Of those owed only the first may be a COMMIT; it is sent when
- * every entry in front of it whose rows the server does not count was answered well. The entry,
- * emptied, is to be filled at once; its label is static. At most PIPE_OWED between two statements.
- */
+ * everything in front of it up to the last entry that is to be awaited (flight.h) was answered
+ * well; what fails behind that makes the server pass over the COMMIT. The entry, emptied, is to be
+ * filled at once; its label is static. At most PIPE_OWED between two statements. */
 struct flight_entry *pipe_owe(struct pipe *p, const char *name);
 /* COMMITs that are owed, or sent and not answered. */
 uint32_t pipe_commits(const struct pipe *p);

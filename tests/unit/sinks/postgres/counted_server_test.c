@@ -6,9 +6,11 @@
  */
 #include <string.h>
 
+#include "agent/base/clock.h"
 #include "tests/lib/sink_fixture.h"
 
 enum { INT4 = 23 };
+enum { SYNC_IS_DUE_US = 150000 }; /* more than SYNC_INTERVAL_US of apply.c */
 static struct column pair[] = {{"id", INT4, -1, true}, {"v", INT4, -1, false}};
 static struct relation t;
 
@@ -140,6 +142,27 @@ a_row_taken_away_by_a_new_trigger_is_noticed(void **state)
     pg_do(db, "DROP FUNCTION a.f() CASCADE");
 }
 
+/* A sync behind the COMMIT that fails lets the server take what comes next: nothing of it may be
+ * committed, or its position would pass over the lost transaction. */
+static void
+nothing_is_committed_behind_a_commit_that_fails(void **state)
+{
+    NEEDS_SERVER();
+    put(0x2000, CHANGE_UPDATE, 0, 1);
+    feed_sync(&feed);
+    pg_do(db, "CREATE FUNCTION a.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+              " IF new.v = 8 THEN PERFORM pg_sleep(0.3);"
+              " RAISE 'no eights' USING errcode = '23514'; END IF;"
+              " RETURN NULL; END $$;"
+              "CREATE CONSTRAINT TRIGGER g AFTER UPDATE ON a.t DEFERRABLE INITIALLY DEFERRED"
+              " FOR EACH ROW EXECUTE FUNCTION a.f(); ALTER TABLE a.t ENABLE ALWAYS TRIGGER g");
+    clock_system.sleep_us(&clock_system, SYNC_IS_DUE_US);
+    refused(0x3000, CHANGE_UPDATE, 10, 1);
+    assert_string_equal(feed.err.sqlstate, "23514");
+    is_left("7 100", 0x2000);
+    pg_do(db, "DROP FUNCTION a.f() CASCADE");
+}
+
 static void
 the_servers_own_words_are_kept(void **state)
 {
@@ -158,6 +181,7 @@ main(void)
         T(a_missing_row_keeps_its_transaction_out),
         T(one_by_one_it_is_named),
         T(a_row_taken_away_by_a_new_trigger_is_noticed),
+        T(nothing_is_committed_behind_a_commit_that_fails),
         T(the_servers_own_words_are_kept),
     };
     return cmocka_run_group_tests(tests, fixture_start, fixture_stop);

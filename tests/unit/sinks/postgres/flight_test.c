@@ -65,22 +65,25 @@ the_ring_counts_bytes_and_commits(void **state)
 }
 
 static void
-the_ring_knows_whose_rows_are_to_be_looked_at(void **state)
+the_ring_knows_what_a_commit_waits_for(void **state)
 {
     (void)state;
     push(FLIGHT_CONTROL, 1);
     push(FLIGHT_BATCH, 1);
-    assert_int_equal(f.uncounted, 1);
+    assert_int_equal(f.awaited, 1);
     struct flight_entry *e = flight_next(&f);
     e->kind = FLIGHT_ROW;
     e->counted = true;
     flight_push(&f);
-    assert_int_equal(f.uncounted, 1);
+    assert_int_equal(f.awaited, 1);
     flight_pop(&f);
     flight_pop(&f);
-    assert_int_equal(f.uncounted, 0);
+    assert_int_equal(f.awaited, 0);
+    push(FLIGHT_SYNC, 1);
+    assert_int_equal(f.awaited, 1);
     flight_pop(&f);
-    assert_int_equal(f.uncounted, 0);
+    flight_pop(&f);
+    assert_int_equal(f.awaited, 0);
 }
 
 static void
@@ -204,7 +207,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(entries_leave_in_the_order_they_came),
         T(the_ring_counts_bytes_and_commits),
-        T(the_ring_knows_whose_rows_are_to_be_looked_at),
+        T(the_ring_knows_what_a_commit_waits_for),
         T(the_ring_is_full_at_its_capacity),
         T(a_row_is_named_by_relation_key_and_position),
         T(a_changed_key_is_named_by_the_old_one),
