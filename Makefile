@@ -109,9 +109,13 @@ $(BUILD)/tests/bench/hotpath: $(BUILD)/tests/bench/hotpath.o $(BUILD)/tests/benc
 builddeps:
 	@pkg-config --exists $(PKGS) || { echo "missing build packages: run 'make deps' (Debian 12, root or sudo)" >&2; exit 1; }
 
+# What the sink does with one connection to its server, it must do with several.
+SINK_TESTS = $(filter %_server_test,$(filter $(BUILD)/tests/unit/sinks/postgres/%,$(UNIT_BIN)))
+
 .PHONY: test-unit
 test-unit: $(UNIT_BIN) ## the unit tests; ONLY="agent/base agent/spool" picks folders
 	@tests/lib/run_unit.sh $(UNIT_BIN)
+	$(if $(SINK_TESTS),@TIDEGATE_TEST_APPLY_JOBS=4 tests/lib/run_unit.sh $(SINK_TESTS))
 
 # --- targets around the program ---------------------------------------------------------------------
 # Packages are looked up when this file is read, so a target that installs some starts make once more.

@@ -53,6 +53,7 @@ struct sink_config {
     uint64_t group_bytes;
     uint64_t inflight_bytes;
     uint32_t prepared_statements;
+    uint32_t apply_jobs;
     char *start; /* "copy", "spool" or a position */
     enum error_policy on_error;
     uint32_t dead_letter_limit;

@@ -19,6 +19,8 @@ void origin_name_later(const struct config *config, size_t sink, char *out, size
 /* Behind the sink's origin: the position of a table that is on its way back into the stream. No
  * migration or sink can have it in its name. */
 #define ORIGIN_RESYNC_SUFFIX "/resync"
+/* Behind it the number of one of a sink's connections but the first: 2, 3, ... */
+#define ORIGIN_JOB_SUFFIX    "/job"
 
 /* As the server and the decoders call it: "pgoutput". */
 const char *plugin_name(enum plugin p);

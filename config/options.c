@@ -444,7 +444,13 @@ const struct option option_table[] = {
         .doc = "Most statements that are kept prepared on the target: one for each table and kind "
                "of change, some 10 KiB of the target's memory each. With fewer than the feed goes "
                "round, statements are prepared again and again."},
-
+    {.path = "sinks[].apply_jobs",
+        .type = OPTION_NUMBER,
+        AT_SINK(apply_jobs),
+        .def = "1",
+        RANGE(1, 16),
+        .doc = "Connections to the target that apply beside each other, and commit in the order of "
+               "the source. More pay where one of the target's processes is what is waited for."},
     {.path = "sinks[].start",
         .type = OPTION_STRING,
         AT_SINK(start),

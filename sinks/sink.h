@@ -44,6 +44,7 @@ struct sink_params {
     uint64_t group_bytes;    /* most bytes of them */
     uint64_t inflight_bytes; /* most bytes sent and not yet answered */
     uint32_t prepared_statements; /* most that are kept on the target */
+    uint32_t apply_jobs;          /* connections that apply beside each other; 0 counts as 1 */
     int64_t timeout_us;        /* silence of the target after which the connection counts as dead */
     bool row_by_row;           /* never join rows: used to find the change that failed */
     enum sink_refusal refusal; /* with row_by_row */

@@ -52,8 +52,12 @@ origin_of(const struct cleanup *c, size_t sink, char out[ORIGIN_NAME_SIZE])
 
 /* A sink's own, and what an agent that was killed may have left of a table's way back. */
 #define BOTH_ORIGINS "($1::text, $1::text || '" ORIGIN_RESYNC_SUFFIX "')"
+/* ... and those of its further connections. */
+#define ALL_ORIGINS                                                                                \
+    BOTH_ORIGINS " OR roname IN (SELECT $1::text || '" ORIGIN_JOB_SUFFIX "' || n"                  \
+                 " FROM pg_catalog.generate_series(2, 16) n)"
 #define ORIGIN_EXISTS                                                                              \
-    "SELECT EXISTS (SELECT FROM pg_catalog.pg_replication_origin WHERE roname IN " BOTH_ORIGINS ")"
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_replication_origin WHERE roname IN " ALL_ORIGINS ")"
 
 static bool
 drop_origin_once(PGconn *conn, const char *name, struct err *err)
@@ -65,7 +69,7 @@ drop_origin_once(PGconn *conn, const char *name, struct err *err)
     PGresult *res = NULL;
     bool ok = !there || pg_query(conn, "drop replication origin",
                             "SELECT pg_catalog.pg_replication_origin_drop(roname)"
-                            " FROM pg_catalog.pg_replication_origin WHERE roname IN " BOTH_ORIGINS,
+                            " FROM pg_catalog.pg_replication_origin WHERE roname IN " ALL_ORIGINS,
                             1, &name, &res, err);
     PQclear(res);
     return ok;

@@ -119,6 +119,7 @@ agent_lane_steps(const struct lane *l)
             .group_bytes = s->group_bytes,
             .inflight_bytes = s->inflight_bytes,
             .prepared_statements = s->prepared_statements,
+            .apply_jobs = s->apply_jobs,
             .timeout_us = c->network.timeout_us,
             .copied = l->sync.lowest},
         .decoder = decoder_find(plugin_name(c->source.plugin)),

@@ -36,6 +36,7 @@ set_up(struct join *j, const struct resync_join *o, struct err *err)
     steps.params.origin = j->origin;
     steps.params.copied = 0;
     steps.params.row_by_row = false;
+    steps.params.apply_jobs = 1;
     steps.sync = &j->none;
     steps.start = o->row->sync;
     steps.resync = j->view;

@@ -70,31 +70,40 @@ apply_prepare(PGconn *conn, struct err *err)
     return true;
 }
 
+void
+apply_course_init(struct apply_course *c, const struct sink_params *p, uint64_t resume)
+{
+    *c = (struct apply_course){
+        .clock = &clock_system,
+        .seen = resume,
+        .durable_sent = resume,
+        .group_now = 1,
+        /* Row by row, what is refused is the first that is missing: everything before it is
+         * committed. */
+        .group_max = p->row_by_row || p->group_transactions < 1 ? 1 : p->group_transactions,
+        .group_bytes = p->group_bytes,
+        .group_rows = UINT64_MAX,
+    };
+    c->durable_us = clock_mono_us(c->clock);
+}
+
 bool
-apply_init(struct apply *a, PGconn *conn, const struct sink_params *p, bool native, uint64_t resume,
-    struct err *err)
+apply_init(struct apply *a, struct apply_course *course, PGconn *conn, const struct sink_params *p,
+    bool native, struct err *err)
 {
     memset(a, 0, sizeof *a);
-    a->clock = &clock_system;
+    a->course = course;
     a->origin = p->origin;
     a->copied = p->copied;
     a->native = native;
-    a->group_max = p->group_transactions > 0 ? p->group_transactions : 1;
-    a->group_now = 1;
-    a->group_bytes = p->group_bytes;
     a->isolate = p->row_by_row && p->refusal != SINK_REFUSAL_ENDS;
     a->refusal = p->refusal;
-    if (p->row_by_row) {
-        /* What is refused then is the first that is missing: everything before it is committed. */
-        a->group_max = 1;
-    }
-    a->seen = a->durable_sent = resume;
-    a->durable_us = a->sync_us = clock_mono_us(a->clock);
+    a->sync_us = clock_mono_us(course->clock);
     rows_init(&a->rows, &a->pipe, p->row_by_row, p->prepared_statements);
     if (!pipe_init(&a->pipe, conn, p->inflight_bytes, err)) {
         return false;
     }
-    a->pipe.commit.position = a->pipe.durable = resume;
+    a->pipe.commit.position = a->pipe.durable = course->seen;
     return true;
 }
 
@@ -138,9 +147,9 @@ static bool
 store_position(struct apply *a, struct err *err)
 {
     uint8_t lsn[8], stamp[8];
-    put_u64(a->seen, lsn);
+    put_u64(a->group.position, lsn);
     /* The server takes its own time for 0. */
-    int64_t us = a->seen_commit_us ? a->seen_commit_us - PG_EPOCH_OFFSET_US : 0;
+    int64_t us = a->group.commit_us ? a->group.commit_us - PG_EPOCH_OFFSET_US : 0;
     put_u64((uint64_t)us, stamp);
     const char *values[2] = {(const char *)lsn, (const char *)stamp};
     static const int lengths[2] = {8, 8}, formats[2] = {1, 1};
@@ -161,8 +170,8 @@ owe_commit(struct apply *a, bool durable)
     struct flight_entry *e = pipe_owe(&a->pipe, COMMIT_NAME);
     e->kind = FLIGHT_COMMIT;
     e->commit = (struct flight_commit){
-        .position = a->seen,
-        .commit_us = a->seen_commit_us,
+        .position = a->group.position,
+        .commit_us = a->group.commit_us,
         .transactions = a->group.transactions,
         .rows = a->group.rows,
         .durable = durable,
@@ -185,7 +194,7 @@ owe_flush(struct apply *a)
     struct flight_entry *e = pipe_owe(&a->pipe, ORIGIN_FLUSH);
     e->kind = FLIGHT_FLUSHED;
     e->label = "make the target flush";
-    e->commit.position = a->seen;
+    e->commit.position = a->group.position;
 }
 
 /* Rows, position, answers to all of them, and only then the commit: rows held back go first. */
@@ -209,21 +218,33 @@ send_group(struct apply *a, bool durable, struct err *err)
     return true;
 }
 
+void
+apply_end_group(struct apply *a)
+{
+    if (!a->group.full) {
+        a->group.full = true;
+        a->group.position = a->course->seen;
+        a->group.commit_us = a->course->seen_commit_us;
+    }
+}
+
 bool
 apply_commit_group(struct apply *a, bool at_once, struct err *err)
 {
-    int64_t now = clock_mono_us(a->clock);
-    bool durable = at_once || now - a->durable_us >= DURABLE_INTERVAL_US;
+    struct apply_course *c = a->course;
+    int64_t now = clock_mono_us(c->clock);
+    bool durable = at_once || a->group.durable || now - c->durable_us >= DURABLE_INTERVAL_US;
+    apply_end_group(a);
     if (!send_group(a, durable, err)) {
         return false;
     }
+    if (durable) {
+        c->durable_sent = a->group.position;
+        c->durable_us = now;
+    }
+    c->group_now = c->group_now < c->group_max / 2 ? c->group_now * 2 : c->group_max;
     a->upserted += a->group.upserted;
     a->group = (struct apply_group){0};
-    a->group_now = a->group_now < a->group_max / 2 ? a->group_now * 2 : a->group_max;
-    if (durable) {
-        a->durable_sent = a->seen;
-        a->durable_us = now;
-    }
     /* A flush stands outside of transactions: the sync behind it ends what it began. */
     sync_when_due(a, now, durable);
     return true;
@@ -330,7 +351,7 @@ handed_over_again(const struct apply *a, const struct change *c, struct err *err
     return err_set(err, ERR_FATAL,
         "transaction at %s was handed over although the target holds everything up to %s",
         position_format((struct position){.commit = c->position.commit}, at),
-        position_format((struct position){.commit = a->seen}, seen));
+        position_format((struct position){.commit = a->course->seen}, seen));
 }
 
 static bool
@@ -346,7 +367,7 @@ static bool
 source_prepared(struct apply *a, const struct change *c, struct err *err)
 {
     a->in_source = false;
-    if (c->position.commit <= a->seen || !a->prepared.active) {
+    if (c->position.commit <= a->course->seen || !a->prepared.active) {
         return handed_over_again(a, c, err);
     }
     a->prepared.active = false;
@@ -354,26 +375,36 @@ source_prepared(struct apply *a, const struct change *c, struct err *err)
 }
 
 static bool
+is_full(const struct apply_group *g, const struct apply_course *c)
+{
+    return g->ddl || g->transactions >= c->group_now || g->bytes >= c->group_bytes ||
+           g->rows >= c->group_rows;
+}
+
+static bool
 source_commit(struct apply *a, const struct change *c, struct err *err)
 {
+    struct apply_course *course = a->course;
     a->in_source = false;
     bool passed_over = a->prepared.active && a->prepared.there;
     a->prepared.active = false;
-    if (passed_over || (a->source_rows > 0 && c->position.commit <= a->seen)) {
+    if (passed_over || (a->source_rows > 0 && c->position.commit <= course->seen)) {
         return handed_over_again(a, c, err);
     }
-    if (c->position.commit > a->seen) {
-        a->seen = c->position.commit;
-        a->seen_commit_us = c->commit_us;
+    if (c->position.commit > course->seen) {
+        course->seen = c->position.commit;
+        course->seen_commit_us = c->commit_us;
     }
     if (!a->group.open) {
-        a->empty++;
+        course->empty++;
         return true;
     }
     a->group.transactions++;
-    bool full =
-        a->group.ddl || a->group.transactions >= a->group_now || a->group.bytes >= a->group_bytes;
-    if (!full) {
+    if (!is_full(&a->group, course)) {
+        return true;
+    }
+    if (a->waits) {
+        apply_end_group(a);
         return true;
     }
     /* A commit that is refused is an error of this very call when changes go one by one. */
@@ -436,7 +467,8 @@ apply_change(struct apply *a, const struct change *c, struct err *err)
     case CHANGE_DISCARD:
         return source_discard(a, err);
     case CHANGE_MARK:
-        a->seen = c->position.commit > a->seen ? c->position.commit : a->seen;
+        a->course->seen =
+            c->position.commit > a->course->seen ? c->position.commit : a->course->seen;
         return true;
     case CHANGE_INSERT:
     case CHANGE_UPDATE:
@@ -463,15 +495,18 @@ apply_flush(struct apply *a, struct err *err)
 }
 
 bool
+apply_idle_due(const struct apply *a, bool now)
+{
+    const struct apply_course *c = a->course;
+    bool behind = a->group.open || c->durable_sent < c->seen;
+    bool late = !a->group.open && clock_mono_us(c->clock) - c->durable_us >= DURABLE_INTERVAL_US;
+    return !a->in_source && behind && (now || late);
+}
+
+bool
 apply_idle(struct apply *a, bool now, struct err *err)
 {
-    if (a->in_source) {
-        return true;
-    }
-    bool behind = a->group.open || a->durable_sent < a->seen;
-    bool due =
-        now || (!a->group.open && clock_mono_us(a->clock) - a->durable_us >= DURABLE_INTERVAL_US);
-    if (!behind || !due) {
+    if (!apply_idle_due(a, now)) {
         return true;
     }
     return apply_open_group(a, err) && apply_commit_group(a, true, err) && pipe_push(&a->pipe, err);
@@ -481,14 +516,15 @@ void
 apply_progress(const struct apply *a, struct sink_progress *out)
 {
     const struct flight_commit *c = &a->pipe.commit;
+    const struct apply_course *course = a->course;
     /* With no commit under way and no complete transaction held back, positions passed without work
      * count as applied, too. */
     bool all = pipe_commits(&a->pipe) == 0 && a->group.transactions == 0;
     *out = (struct sink_progress){
-        .applied = all ? a->seen : c->position,
+        .applied = all ? course->seen : c->position,
         .durable = a->pipe.durable,
-        .applied_commit_us = all && a->seen_commit_us ? a->seen_commit_us : c->commit_us,
-        .transactions = c->transactions + a->empty,
+        .applied_commit_us = all && course->seen_commit_us ? course->seen_commit_us : c->commit_us,
+        .transactions = c->transactions + course->empty,
         .rows = c->rows,
         .upserted = a->upserted,
     };

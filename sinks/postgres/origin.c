@@ -19,6 +19,7 @@
 #include "agent/pg/conn.h"
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
+#include "config/names.h"
 
 #define WHAT               "open the position on the target"
 #define LSN_OID            3220
@@ -26,8 +27,11 @@
 
 #define ABORT_MOVES_ORIGIN 160000 /* server version; see the header */
 
-/* Number of the session lock that stands for the table's row. */
-#define LOCK_KEY           "pg_catalog.hashtextextended('tidegate ' || $1, 0)"
+/* Session locks: one stands for the table's row, one is shared by all connections of a sink but the
+ * first. */
+#define ROW_LOCK           "tidegate "
+#define JOBS_LOCK          "tidegate jobs "
+#define LOCK_KEY           "pg_catalog.hashtextextended($1, 0)"
 
 static bool
 flag(PGconn *conn, const char *sql, const char *name, bool *out, struct err *err)
@@ -150,25 +154,26 @@ setup_origin(PGconn *conn, const char *name, struct err *err)
     return false;
 }
 
+/* `kind` is ROW_LOCK or JOBS_LOCK; ERR_RETRY with the pid of one who has it. */
 static bool
-lock_row(PGconn *conn, const char *name, struct err *err)
+take_lock(PGconn *conn, const char *kind, const char *name, struct err *err)
 {
-    bool locked;
-    if (!flag(conn, "SELECT pg_catalog.pg_try_advisory_lock(" LOCK_KEY ")", name, &locked, err)) {
-        return false;
-    }
-    if (locked) {
-        return true;
-    }
+    bool locked = false;
+    char *key = x_printf("%s%s", kind, name);
     PGresult *res = NULL;
-    const char *params[1] = {name};
-    if (!pg_query(conn, WHAT,
-            "SELECT l.pid FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.granted"
-            " AND (l.classid::bigint << 32) | l.objid::bigint = " LOCK_KEY " AND l.objsubid = 1"
-            " AND l.database = (SELECT oid FROM pg_catalog.pg_database"
-            "  WHERE datname = pg_catalog.current_database())",
-            1, params, &res, err)) {
-        return false;
+    const char *params[1] = {key};
+    bool ok =
+        flag(conn, "SELECT pg_catalog.pg_try_advisory_lock(" LOCK_KEY ")", key, &locked, err) &&
+        (locked || pg_query(conn, WHAT,
+                       "SELECT l.pid FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory'"
+                       " AND l.granted AND l.objsubid = 1"
+                       " AND (l.classid::bigint << 32) | l.objid::bigint = " LOCK_KEY
+                       " AND l.database = (SELECT oid FROM pg_catalog.pg_database"
+                       "  WHERE datname = pg_catalog.current_database())",
+                       1, params, &res, err));
+    x_free(key);
+    if (!ok || locked) {
+        return ok;
     }
     const char *pid = PQntuples(res) > 0 ? pg_str(res, 0, 0) : "unknown";
     err_set(err, ERR_RETRY, WHAT ": '%s' is in use by the session with pid %s", name, pid);
@@ -178,16 +183,42 @@ lock_row(PGconn *conn, const char *name, struct err *err)
         "ends by itself, or by pg_terminate_backend");
 }
 
+/* Asks with the key of the jobs' lock. */
+static bool
+jobs_lock(PGconn *conn, const char *sql, const char *name, struct err *err)
+{
+    bool done = false;
+    char *key = x_printf(JOBS_LOCK "%s", name);
+    bool ok = flag(conn, sql, key, &done, err) &&
+              (done || err_set(err, ERR_RETRY, WHAT ": the lock of its connections is held"));
+    x_free(key);
+    return ok;
+}
+
+/* With the position taken: nobody else opens further connections. One that was left behind could
+ * still commit, behind what is about to be read. */
+static bool
+no_jobs_left(PGconn *conn, const char *name, struct err *err)
+{
+    return take_lock(conn, JOBS_LOCK, name, err) &&
+           jobs_lock(conn, "SELECT pg_catalog.pg_advisory_unlock(" LOCK_KEY ")", name, err);
+}
+
 /* Takes the origin for this session; everything it commits is then marked with it. */
 static bool
-take_origin(PGconn *conn, const char *name, uint64_t *stored, struct err *err)
+take_origin(PGconn *conn, const char *name, struct err *err)
 {
     bool exists;
     return origin_exists(conn, name, &exists, err) && (exists || create_origin(conn, name, err)) &&
-           setup_origin(conn, name, err) &&
-           /* `true`: what it tells is flushed */
-           read_position(conn, "SELECT pg_catalog.pg_replication_origin_session_progress(true)",
-               NULL, stored, err);
+           setup_origin(conn, name, err);
+}
+
+static bool
+read_origin(PGconn *conn, uint64_t *stored, struct err *err)
+{
+    /* `true`: what it tells is flushed */
+    return read_position(
+        conn, "SELECT pg_catalog.pg_replication_origin_session_progress(true)", NULL, stored, err);
 }
 
 /* From the table into the origin, in one transaction. */
@@ -240,13 +271,14 @@ adopt_row(PGconn *conn, const char *name, uint64_t *stored, struct err *err)
         return true;
     }
     *stored = row > *stored ? row : *stored;
-    return lock_row(conn, name, err) && move_position(conn, name, *stored, err);
+    return take_lock(conn, ROW_LOCK, name, err) && move_position(conn, name, *stored, err);
 }
 
 static bool
 open_native(PGconn *conn, const char *name, struct origin *o, struct err *err)
 {
-    return take_origin(conn, name, &o->stored, err) && adopt_row(conn, name, &o->stored, err) &&
+    return take_origin(conn, name, err) && no_jobs_left(conn, name, err) &&
+           read_origin(conn, &o->stored, err) && adopt_row(conn, name, &o->stored, err) &&
            prepare(conn, ORIGIN_STORE, 2,
                "SELECT pg_catalog.pg_replication_origin_xact_setup($1, $2), "
                "pg_catalog.txid_current()",
@@ -323,11 +355,14 @@ prepare_update(PGconn *conn, const char *name, struct err *err)
 }
 
 static bool
-open_table(PGconn *conn, const char *name, bool mark, struct origin *o, struct err *err)
+open_table(PGconn *conn, const char *name, struct origin *o, struct err *err)
 {
     bool exists;
     if (!table_exists(conn, &exists, err) || (!exists && !create_table(conn, name, err)) ||
-        !lock_row(conn, name, err) || (mark && !take_origin(conn, name, &o->stored, err))) {
+        !take_lock(conn, ROW_LOCK, name, err) || !no_jobs_left(conn, name, err)) {
+        return false;
+    }
+    if (o->marked && (!take_origin(conn, name, err) || !read_origin(conn, &o->stored, err))) {
         return false;
     }
     /* Written, not only read: its commit makes all earlier ones durable. */
@@ -337,22 +372,32 @@ open_table(PGconn *conn, const char *name, bool mark, struct origin *o, struct e
             name, &o->stored, err)) {
         return table_is_closed(err);
     }
-    if (o->stored == 0 && !mark && !no_hidden_position(conn, name, err)) {
+    if (o->stored == 0 && !o->marked && !no_hidden_position(conn, name, err)) {
         return false;
     }
     return prepare_update(conn, name, err);
 }
 
 bool
-origin_open(PGconn *conn, const char *name, struct origin *out, struct err *err)
+origin_open(PGconn *conn, const char *name, bool shared, struct origin *out, struct err *err)
 {
     *out = (struct origin){0};
-    bool allowed;
     if (!pg_exec(conn, WHAT, "SET synchronous_commit TO on", err) ||
-        !may_use_origins(conn, &allowed, err)) {
+        !may_use_origins(conn, &out->marked, err)) {
         return false;
     }
-    out->native = allowed && PQserverVersion(conn) < ABORT_MOVES_ORIGIN;
-    return out->native ? open_native(conn, name, out, err)
-                       : open_table(conn, name, allowed, out, err);
+    out->native = out->marked && !shared && PQserverVersion(conn) < ABORT_MOVES_ORIGIN;
+    return out->native ? open_native(conn, name, out, err) : open_table(conn, name, out, err);
+}
+
+bool
+origin_join(
+    PGconn *conn, const char *name, const struct origin *origin, uint32_t number, struct err *err)
+{
+    char *own = x_printf("%s" ORIGIN_JOB_SUFFIX "%u", name, number);
+    bool ok =
+        jobs_lock(conn, "SELECT pg_catalog.pg_try_advisory_lock_shared(" LOCK_KEY ")", name, err) &&
+        (!origin->marked || take_origin(conn, own, err)) && prepare_update(conn, name, err);
+    x_free(own);
+    return ok;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Where the sink keeps its position: up to PostgreSQL 15 in a replication origin of the target,
- * whose progress is part of the commit record; from 16 on, or when the role may not use origins, in
- * table tidegate.progress, updated in the same transaction as the data. Either way one session at a
- * time holds the position, and another one's open is refused until it has ended: an agent that was
- * cut off may still have statements under way.
+ * whose progress is part of the commit record; from 16 on, when the role may not use origins, or
+ * when the sink has several connections, in table tidegate.progress, updated in the same
+ * transaction as the data. Either way one sink at a time holds the position, and another one's open
+ * is refused until all sessions of that have ended: an agent that was cut off may still have
+ * statements under way.
  *
  * From 16 on the server also moves an origin forward when a transaction aborts whose position was
  * set, for instance because its session ended right before the commit. The transaction would be
@@ -29,12 +30,18 @@
 
 struct origin {
     bool native;     /* position in a replication origin; else in the table */
+    bool marked;     /* an origin marks the transactions as replicated ones */
     uint64_t stored; /* durable in the target; 0: none yet */
 };
 
-/* Makes what is missing, takes the position for this session and prepares ORIGIN_STORE. Before
- * pipeline mode. ERR_RETRY, with the pid in the text, when another session holds it; ERR_CONFIG
- * when the role may do neither. */
-bool origin_open(PGconn *conn, const char *name, struct origin *out, struct err *err) must_use;
+/* Makes what is missing, takes the position for this session and prepares ORIGIN_STORE; `shared`
+ * with further connections, which one origin cannot be. Before pipeline mode. ERR_RETRY, with the
+ * pid in the text, when another session holds it; ERR_CONFIG when the role may do neither. */
+bool origin_open(
+    PGconn *conn, const char *name, bool shared, struct origin *out, struct err *err) must_use;
+/* A further connection beside the one that has opened it so, and keeps it: its number is 2, 3, ...
+ * Until it has ended, nobody else opens the position. */
+bool origin_join(PGconn *conn, const char *name, const struct origin *origin, uint32_t number,
+    struct err *err) must_use;
 
 #endif

@@ -512,6 +512,18 @@ pipe_push(struct pipe *p, struct err *err)
 }
 
 bool
+pipe_ask(struct pipe *p, struct err *err)
+{
+    if (p->copy.open) {
+        return pipe_copy_push(p, err);
+    }
+    if (p->flight.len > 0 && !ask(p, err)) {
+        return false;
+    }
+    return PQflush(p->conn) >= 0 || PQstatus(p->conn) != CONNECTION_BAD || pipe_lost(p, err);
+}
+
+bool
 pipe_drain(struct pipe *p, struct err *err)
 {
     return settle(p, err) && drain(p, err);

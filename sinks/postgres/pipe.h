@@ -100,6 +100,9 @@ bool pipe_copy_close(struct pipe *p, struct err *err) must_use;
 
 /* Sends what is owed, hands everything to the network and asks for the answers. */
 bool pipe_push(struct pipe *p, struct err *err) must_use;
+/* Asks for the answers and hands to the network what it takes at once. It reads nothing: pipe_turn
+ * does, and the rest, also what is owed. */
+bool pipe_ask(struct pipe *p, struct err *err) must_use;
 /* Takes in what is there; waits up to timeout_ms for something to come. Sends what is owed once
  * nothing is unanswered. */
 bool pipe_turn(struct pipe *p, int timeout_ms, struct err *err) must_use;

@@ -122,8 +122,8 @@ settle(struct apply *a, const struct change *c, uint64_t rows, struct err *err)
     buf_str(&sql, ", ");
     sql_literal(&sql, c->gid);
     buf_str(&sql, note ? " ON CONFLICT DO NOTHING" : ")");
-    a->seen = c->position.commit;
-    a->seen_commit_us = c->commit_us;
+    a->course->seen = c->position.commit;
+    a->course->seen_commit_us = c->commit_us;
     bool ok = buf_ok(&sql, "note a prepared transaction", err) && apply_open_group(a, err);
     struct flight_entry *e = ok ? pipe_next(&a->pipe, sql.len + 64, err) : NULL;
     if (e) {

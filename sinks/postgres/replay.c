@@ -27,6 +27,7 @@ static const char table_sql[] =
 struct postgres_replay {
     struct sink_replay base;
     PGconn *conn;
+    struct apply_course course;
     struct apply apply;
     char *origin;
 };
@@ -94,10 +95,11 @@ prepare_session(struct postgres_replay *s, const struct sink_params *p, struct e
     if (alone.refusal == SINK_REFUSAL_ENDS) {
         alone.refusal = SINK_REFUSAL_UNDONE;
     }
+    apply_course_init(&s->course, &alone, 0);
     return session_settings(s->conn, p, err) && lock_replay(s, err) &&
            pg_exec(s->conn, WHAT, "SET synchronous_commit TO on", err) && make_table(s, err) &&
            apply_prepare(s->conn, err) && target_prepare(s->conn, err) &&
-           apply_init(&s->apply, s->conn, &alone, false, 0, err);
+           apply_init(&s->apply, &s->course, s->conn, &alone, false, err);
 }
 
 static bool

@@ -315,6 +315,13 @@ table_of(struct rows *w, const struct change *c, struct err *err)
     return t;
 }
 
+const struct target *
+rows_target(struct rows *w, const struct change *c, struct err *err)
+{
+    const struct cache_table *t = table_of(w, c, err);
+    return t ? &t->target : NULL;
+}
+
 /* Where rows go alone is where the one is looked for of which something wrong was assumed. */
 static bool
 put_as(struct rows *w, const struct change *c, const struct target *t, struct err *err)

@@ -43,6 +43,8 @@ struct rows {
 void rows_init(struct rows *w, struct pipe *p, bool row_by_row, uint32_t statements);
 void rows_done(struct rows *w); /* accepts an all-zero one */
 
+/* Where the change's row goes. NULL on failure; valid until the next call. */
+const struct target *rows_target(struct rows *w, const struct change *c, struct err *err) must_use;
 /* Takes an insert, update or delete; *bytes: of the message it makes, nearly. */
 bool rows_put(struct rows *w, const struct change *c, size_t *bytes, struct err *err) must_use;
 /* The same for a row that may be there with its key already: it gets the new values. Of an update

@@ -157,8 +157,8 @@ static bool
 start_postmaster(struct pg_server *s, const char *bin, const char *const *settings)
 {
     static const char *const ours[] = {"listen_addresses=", "fsync=off", "full_page_writes=off",
-        "shared_buffers=16MB", "max_connections=40", "max_wal_senders=8", "max_replication_slots=8",
-        "autovacuum=off", "max_prepared_transactions=4", NULL};
+        "shared_buffers=16MB", "max_connections=40", "max_wal_senders=8",
+        "max_replication_slots=40", "autovacuum=off", "max_prepared_transactions=4", NULL};
     char program[300], data[96];
     snprintf(program, sizeof program, "%s/postgres", bin);
     snprintf(data, sizeof data, "%s/data", s->dir);

@@ -6,7 +6,10 @@
 #include "tests/lib/sink_fixture.h"
 
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "agent/base/parse.h"
 
 struct pg_server server;
 PGconn *db;
@@ -42,6 +45,15 @@ fixture_wait_for_sessions(void)
     }
 }
 
+/* The same tests are run with several connections, too. */
+static uint32_t
+apply_jobs(void)
+{
+    const char *jobs = getenv("TIDEGATE_TEST_APPLY_JOBS");
+    uint32_t n;
+    return jobs && parse_u32(jobs, &n) ? n : 1;
+}
+
 int
 fixture_setup(void **state)
 {
@@ -54,7 +66,8 @@ fixture_setup(void **state)
         .group_bytes = 1 << 20,
         .inflight_bytes = 1 << 18,
         .prepared_statements = 1024,
-        .timeout_us = 30000000};
+        .timeout_us = 30000000,
+        .apply_jobs = apply_jobs()};
     if (db) {
         pg_do(db, "DROP SCHEMA IF EXISTS a, tidegate CASCADE; CREATE SCHEMA a;"
                   "SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin");
