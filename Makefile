@@ -99,6 +99,9 @@ $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(TESTLIB_OBJ) $(LIB)
 
 $(BUILD)/tests/bench/append: $(BUILD)/tests/bench/append.o $(LIB)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(BUILD)/tests/bench/slow_disk.so: tests/bench/slow_disk.c
+	@mkdir -p $(@D)
+	@$(CC) -O2 -fPIC -shared -o $@ $< -ldl
 $(BUILD)/tests/bench/hotpath: $(BUILD)/tests/bench/hotpath.o $(BUILD)/tests/bench/feed.o $(LIB)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
@@ -203,10 +206,12 @@ sim-selftest: $(SIM)
 	@$(SIM) --selftest
 
 .PHONY: bench bench-short bench-readme bench-cpu
-BENCH_RUN = TIDEGATE_BIN=$(abspath $(BIN)) TIDEGATE_APPEND=$(abspath $(BUILD)/tests/bench/append) tests/bench/bench.py
+BENCH_TOOLS = $(BUILD)/tests/bench/append $(BUILD)/tests/bench/slow_disk.so
+BENCH_RUN = TIDEGATE_BIN=$(abspath $(BIN)) TIDEGATE_APPEND=$(abspath $(BUILD)/tests/bench/append) \
+	TIDEGATE_SLOW_DISK_SO=$(abspath $(BUILD)/tests/bench/slow_disk.so) tests/bench/bench.py
 bench: ## every benchmark against its peers, forty minutes on a quiet machine; BENCH="tpcb decode" picks some
 	@$(AGAIN) deps-build deps-test deps-bench
-	@$(AGAIN) tidegate $(BUILD)/tests/bench/append
+	@$(AGAIN) tidegate $(BENCH_TOOLS)
 	@$(BENCH_RUN) $(BENCH)
 bench-short: ## the same with small sizes, five minutes
 	@$(AGAIN) bench BENCH="--short $(BENCH)"

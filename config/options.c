@@ -450,7 +450,8 @@ const struct option option_table[] = {
         .def = "1",
         RANGE(1, 16),
         .doc = "Connections to the target that apply beside each other, and commit in the order of "
-               "the source. More pay where one of the target's processes is what is waited for."},
+               "the source. More pay where one process of the target is what is waited for: pages "
+               "from its disk, indexes. Each takes one of the target's replication origins."},
     {.path = "sinks[].start",
         .type = OPTION_STRING,
         AT_SINK(start),

@@ -4,6 +4,7 @@
  * says of itself is judged.
  */
 #include <inttypes.h>
+#include <string.h>
 #include <strings.h>
 
 #include "agent/preflight/facts.h"
@@ -337,11 +338,46 @@ judge_leftovers(const struct target_facts *t, struct preflight_report *r)
 /* --- applying changes ---------------------------------------------------------------------------
  */
 
+/* Connections that apply. */
+static uint32_t
+apply_jobs(const struct config *c, const char *sink)
+{
+    for (size_t i = 0; i < c->sinks_len; i++) {
+        if (strcmp(c->sinks[i].name, sink) == 0) {
+            return c->sinks[i].apply_jobs;
+        }
+    }
+    return 1;
+}
+
+static const char *
+origins_setting(const struct target_facts *t)
+{
+    return t->common.server.version >= 180000 ? "max_active_replication_origins"
+                                              : "max_replication_slots";
+}
+
 static void
-judge_origin(const struct target_facts *t, struct preflight_report *r)
+judge_origin(
+    const struct preflight_input *in, const struct target_facts *t, struct preflight_report *r)
 {
     const char *user = t->common.server.user;
+    int64_t jobs = apply_jobs(in->config, t->name);
     if (t->common.server.superuser || t->origin_callable) {
+        if (t->origins_max > 0 && t->origins_max < jobs) {
+            preflight_add(r, t->name, "replication-origin", PREFLIGHT_BLOCKING,
+                "the server has room for %" PRId64
+                " replication origins, and apply_jobs wants %" PRId64,
+                t->origins_max, jobs);
+            preflight_todo(
+                r, "lower apply_jobs, or raise %s and restart the server", origins_setting(t));
+            return;
+        }
+        if (t->origins_max > 0 && jobs > 1) {
+            preflight_add(r, t->name, "replication-origin", PREFLIGHT_OK,
+                "progress is kept in table tidegate.progress, which several connections share");
+            return;
+        }
         if (t->origins_max > 0) {
             preflight_add(r, t->name, "replication-origin", PREFLIGHT_OK,
                 "progress is kept by a replication origin");
@@ -352,8 +388,7 @@ judge_origin(const struct target_facts *t, struct preflight_report *r)
             "tidegate.progress");
         preflight_todo(r,
             "works; to spare a write for each transaction raise %s and restart the server",
-            t->common.server.version >= 180000 ? "max_active_replication_origins"
-                                               : "max_replication_slots");
+            origins_setting(t));
         return;
     }
     preflight_add(r, t->name, "replication-origin", PREFLIGHT_WARNING,
@@ -415,7 +450,8 @@ static void
 judge_connections(
     const struct preflight_input *in, const struct target_facts *t, struct preflight_report *r)
 {
-    int64_t wanted = (int64_t)in->config->copy.jobs + (int64_t)in->config->copy.index_jobs + 4;
+    int64_t wanted = (int64_t)in->config->copy.jobs + (int64_t)in->config->copy.index_jobs +
+                     (int64_t)apply_jobs(in->config, t->name) + 3;
     int64_t left = t->common.connections_max - t->common.connections_used;
     if (left >= wanted) {
         preflight_add(r, t->name, "target-connections", PREFLIGHT_OK,
@@ -473,7 +509,7 @@ preflight_judge_target(const struct preflight_input *in, const struct source_fac
         judge_against_source(in, s, t, r);
     }
     preflight_judge_target_globals(in, s, t, r);
-    judge_origin(t, r);
+    judge_origin(in, t, r);
     judge_replication_role(t, r);
     judge_two_phase(in, s, t, r);
     judge_connections(in, t, r);

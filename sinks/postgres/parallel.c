@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A group stays where the one before went when nothing is gained by going on: its COMMIT is sent
- * already, since it was small and the target keeps up, or groups were found to touch each other's
- * rows. On one connection neither must wait for an answer.
+ * already, since it was small and the target keeps up, or groups touch each other's rows (pace.h).
+ * On one connection neither must wait for an answer.
  *
  * A group that is complete has its rows sent; position and COMMIT follow when it is its turn. So
  * only one connection at a time holds the lock of the position's row.
@@ -22,9 +22,8 @@
 #include "agent/pg/conn.h"
 #include "sinks/postgres/ddl.h"
 
-#define WAIT_MS     1000
-#define LOOK_EVERY  64u /* rows between two looks at the other jobs */
-#define STAY_GROUPS 16u /* after one that had to wait for another's rows */
+#define WAIT_MS    1000
+#define LOOK_EVERY 64u /* rows between two looks at the other jobs */
 
 static struct apply *
 job(const struct parallel *p, uint32_t i)
@@ -57,7 +56,7 @@ parallel_init(struct parallel *p, struct parallel_job *jobs, uint32_t len,
         bound = job(p, i)->pipe.bound;
     }
     course->group_bytes = course->group_bytes < bound ? course->group_bytes : bound;
-    course->group_rows = CONFLICTS_KEYS / 2 / len;
+    pace_init(&p->pace, CONFLICTS_KEYS / 2 / len);
     return true;
 }
 
@@ -166,10 +165,11 @@ await_committed(struct parallel *p, uint64_t group, struct err *err)
     return true;
 }
 
+/* Nothing is under way that the next group could run beside. */
 static bool
-stays(const struct parallel *p)
+keeps_up(const struct parallel *p)
 {
-    return p->stay > 0 || (turns_all_sent(&p->turns) && current(p)->pipe.owed_len == 0);
+    return turns_all_sent(&p->turns) && current(p)->pipe.owed_len == 0;
 }
 
 /* A group for what comes now, unless one is open. */
@@ -179,12 +179,13 @@ begin(struct parallel *p, struct err *err)
     if (p->turns.open) {
         return true;
     }
-    while (turns_begin(&p->turns, stays(p)) == TURNS_NONE) {
+    bool follows = pace_next(&p->pace);
+    while (turns_begin(&p->turns, follows || keeps_up(p)) == TURNS_NONE) {
         if (!turn(p, WAIT_MS, err)) {
             return false;
         }
     }
-    p->stay -= p->stay > 0;
+    p->course->group_rows = pace_rows(&p->pace);
     return true;
 }
 
@@ -217,7 +218,7 @@ come_behind(struct parallel *p, uint64_t group, struct err *err)
     if (turns_behind(&p->turns, group)) {
         return true;
     }
-    p->stay = STAY_GROUPS;
+    pace_waited(&p->pace);
     return await_committed(p, group, err);
 }
 

@@ -25,6 +25,7 @@
 #include "agent/change/change.h"
 #include "sinks/postgres/apply.h"
 #include "sinks/postgres/conflicts.h"
+#include "sinks/postgres/pace.h"
 #include "sinks/postgres/turns.h"
 #include "sinks/sink.h"
 
@@ -39,7 +40,7 @@ struct parallel {
     uint32_t len;
     struct turns turns;
     struct conflicts conflicts;
-    uint32_t stay;  /* so many groups more go where the one before went */
+    struct pace pace;
     uint32_t taken; /* rows since the other jobs were looked at */
     int fd;         /* readable when any connection is; -1: none yet */
 };

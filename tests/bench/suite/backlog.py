@@ -177,13 +177,14 @@ class Backlog:
                 raise Failed("what comes behind the mark does not arrive")
             time.sleep(POLL)
 
-    def contest(self, more=None, more_places=None):
+    def contest(self, more=None, more_places=None, before_comparison=lambda: None):
         """`more`: further contenders {name: function(round)}; `more_places` {database: contender} are compared too."""
         contenders = {NATIVE: self.run_native}
         for variant, names in self.sinks.items():
             contenders[variant] = lambda r, names=names: self.run_ours(names[r])
         contenders.update(more or {})
         runs = contest.hold(self.result, say, contenders, self.rounds)
+        before_comparison()
         self._compare(runs, more_places or {})
         return runs
 

@@ -12,6 +12,8 @@ import time
 from . import load, paths, proc
 
 MEMORY_LIMIT = 128 * 1024 * 1024
+# The same tests with sinks that have several connections.
+APPLY_JOBS = os.environ.get("TIDEGATE_TEST_APPLY_JOBS")
 
 
 def sanitized():
@@ -86,6 +88,9 @@ class Agent:
             "sinks": [{"name": "target", "type": "postgresql", "dsn": "${env:TARGET_DSN}"}],
             "network": {"retry_max": "1s"},
         }, settings or {})
+        for sink in settings["sinks"]:
+            if APPLY_JOBS and sink.get("type") == "postgresql":
+                sink.setdefault("apply_jobs", int(APPLY_JOBS))
         if sanitized() and "encryption_key" in settings["spool"]:
             # It may not be traced, so nobody can look for its leaks.
             self.env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"

@@ -17,7 +17,7 @@ from . import paths, proc
 DEFAULTS = {
     "wal_level": "logical",
     "max_wal_senders": "20",
-    "max_replication_slots": "20",
+    "max_replication_slots": "60",  # origins of agents that are gone take room, too
     "max_connections": "60",
     "max_prepared_transactions": "5",
     "shared_buffers": "64MB",
@@ -60,6 +60,7 @@ class Server:
         self.log = os.path.join(self.home, "log")
         self.port = free_port()
         self.options = dict(DEFAULTS, **(options or {}))
+        self.env = {}  # of the server, beside the usual
         self.process = None
         self.bin = self._usable_bin(root)
         os.chmod(self.home, 0o755)
@@ -114,7 +115,7 @@ class Server:
                 [os.path.join(self.bin, "postgres"), "-D", self.data],
                 death_signal=signal.SIGQUIT, user=self.user, cwd=self.home,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={"PATH": "/usr/bin:/bin", "HOME": self.home, "LC_ALL": "C.UTF-8"},
+                env={"PATH": "/usr/bin:/bin", "HOME": self.home, "LC_ALL": "C.UTF-8", **self.env},
             )
         if wait:
             proc.until(self._ready, 60, f"start of server {self.name}")

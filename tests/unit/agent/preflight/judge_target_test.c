@@ -284,6 +284,22 @@ missing_origin_rights_are_a_warning(void **state)
 }
 
 static void
+each_connection_that_applies_needs_an_origin(void **state)
+{
+    struct preflight_fixture *f = *state;
+    char name[] = "target";
+    f->config.sinks[0] = (struct sink_config){.name = name, .apply_jobs = 4};
+    f->config.sinks_len = 1;
+    f->target.name = name;
+    f->target.origins_max = 3;
+    judge(f);
+    assert_says(assert_verdict(f, "replication-origin", PREFLIGHT_BLOCKING), "apply_jobs wants 4");
+    f->target.origins_max = 4;
+    judge(f);
+    assert_says(assert_verdict(f, "replication-origin", PREFLIGHT_OK), "tidegate.progress");
+}
+
+static void
 no_room_for_origins_is_a_warning(void **state)
 {
     struct preflight_fixture *f = *state;
@@ -345,6 +361,7 @@ main(void)
         PREFLIGHT_TEST(without_schema_copy_the_tables_must_be_there_and_empty),
         PREFLIGHT_TEST(progress_of_an_earlier_run_blocks_a_fresh_start),
         PREFLIGHT_TEST(missing_origin_rights_are_a_warning),
+        PREFLIGHT_TEST(each_connection_that_applies_needs_an_origin),
         PREFLIGHT_TEST(no_room_for_origins_is_a_warning),
         PREFLIGHT_TEST(a_role_that_may_not_silence_triggers_is_told_what_to_grant),
         PREFLIGHT_TEST(too_few_connections_are_a_warning),
