@@ -462,6 +462,17 @@ pipe_commits(const struct pipe *p)
     return p->flight.commits + owed;
 }
 
+/* An owed COMMIT is sent first, and then nothing in front of it is awaited any more. */
+bool
+pipe_must_wait(const struct pipe *p)
+{
+    bool commit = p->owed_len > 0 && p->owed[0].entry.kind == FLIGHT_COMMIT, sync = false;
+    for (uint32_t i = 0; i < p->owed_len; i++) {
+        sync = sync || p->owed[i].entry.kind == FLIGHT_SYNC;
+    }
+    return sync || (p->flight.awaited > 0 && !commit);
+}
+
 static bool
 send_owed(struct pipe *p, const struct pipe_owed *o, struct err *err)
 {
@@ -517,10 +528,8 @@ pipe_ask(struct pipe *p, struct err *err)
     if (p->copy.open) {
         return pipe_copy_push(p, err);
     }
-    if (p->flight.len > 0 && !ask(p, err)) {
-        return false;
-    }
-    return PQflush(p->conn) >= 0 || PQstatus(p->conn) != CONNECTION_BAD || pipe_lost(p, err);
+    return (p->flight.len == 0 || ask(p, err)) &&
+           (PQflush(p->conn) >= 0 || PQstatus(p->conn) != CONNECTION_BAD || pipe_lost(p, err));
 }
 
 bool

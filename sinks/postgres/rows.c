@@ -235,7 +235,7 @@ bool
 rows_flush_last(struct rows *w, struct err *err)
 {
     /* Where something must be waited for anyhow, it would gain nothing. */
-    w->counted = w->pipe->flight.awaited == 0 && !w->pipe->copy.open && few_enough(w);
+    w->counted = !pipe_must_wait(w->pipe) && !w->pipe->copy.open && few_enough(w);
     bool ok = rows_flush(w, err);
     w->counted = false;
     return ok;

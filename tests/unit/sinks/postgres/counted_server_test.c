@@ -117,6 +117,23 @@ a_missing_row_keeps_its_transaction_out(void **state)
     }
 }
 
+/* A sync makes one COMMIT wait, not all that come behind it. */
+static void
+behind_a_sync_rows_are_counted_again(void **state)
+{
+    NEEDS_SERVER();
+    if (params.apply_jobs > 1) {
+        skip();
+    }
+    put(0x2000, CHANGE_UPDATE, 0, 5);
+    clock_system.sleep_us(&clock_system, SYNC_IS_DUE_US);
+    for (uint64_t position = 0x3000; position <= 0x6000; position += 0x1000) {
+        put(position, CHANGE_UPDATE, 0, 5);
+    }
+    refused(0x7000, CHANGE_UPDATE, 98, 4);
+    assert_non_null(strstr(feed.err.text, "more or fewer rows were touched"));
+}
+
 static void
 one_by_one_it_is_named(void **state)
 {
@@ -181,6 +198,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(small_transactions_arrive),
         T(a_missing_row_keeps_its_transaction_out),
+        T(behind_a_sync_rows_are_counted_again),
         T(one_by_one_it_is_named),
         T(a_row_taken_away_by_a_new_trigger_is_noticed),
         T(nothing_is_committed_behind_a_commit_that_fails),
