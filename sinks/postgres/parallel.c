@@ -12,10 +12,8 @@
  */
 #include "sinks/postgres/parallel.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -45,7 +43,7 @@ parallel_init(struct parallel *p, struct parallel_job *jobs, uint32_t len,
     *p = (struct parallel){.jobs = jobs, .len = len, .course = course};
     turns_init(&p->turns, len);
     conflicts_init(&p->conflicts);
-    uint64_t bound = UINT64_MAX;
+    uint64_t bound = job(p, 0)->pipe.bound;
     p->fd = epoll_create1(EPOLL_CLOEXEC);
     for (uint32_t i = 0; i < len; i++) {
         struct epoll_event e = {.events = EPOLLIN};
@@ -53,7 +51,6 @@ parallel_init(struct parallel *p, struct parallel_job *jobs, uint32_t len,
             return err_sys(err, ERR_RETRY, errno, "watch the connections of the target");
         }
         job(p, i)->waits = true;
-        bound = job(p, i)->pipe.bound;
     }
     course->group_bytes = course->group_bytes < bound ? course->group_bytes : bound;
     pace_init(&p->pace, CONFLICTS_KEYS / 2 / len);
@@ -290,15 +287,14 @@ end_prepared(struct parallel *p, const struct change *c, struct err *err)
 static bool
 discard(struct parallel *p, const struct change *c, struct err *err)
 {
-    bool inside = p->turns.open && current(p)->in_source;
-    return (!inside || await_committed(p, p->turns.begun - 1, err)) &&
+    return (!current(p)->in_source || await_committed(p, p->turns.begun - 1, err)) &&
            apply_change(current(p), c, err);
 }
 
 bool
 parallel_change(struct parallel *p, const struct change *c, struct err *err)
 {
-    bool inside = p->turns.open && current(p)->in_source;
+    bool inside = current(p)->in_source; /* of the group that is open */
     switch (c->kind) {
     case CHANGE_BEGIN:
         return inside ? apply_change(current(p), c, err) : begin_transaction(p, c, err);

@@ -10,8 +10,8 @@
  *            group 4 ▶ job 1   COMMIT sent
  *
  * One thread serves all of them: the servers' processes do the work. It pays where one of them is
- * what the target waits for: pages that come from the disk, indexes, triggers of the storage; and
- * not where each group touches rows of the one before.
+ * what the target waits for: pages that come from the disk, indexes; and not where each group
+ * touches rows of the one before.
  */
 #ifndef TG_SINKS_POSTGRES_PARALLEL_H
 #define TG_SINKS_POSTGRES_PARALLEL_H

@@ -42,8 +42,9 @@ def test_in_the_middle_of_streaming(world):
     agent.streaming()
     assert world.source.sql(IDENTITIES, world.db) != before  # tables without a key got FULL
     assert agent.stop() == 0
-    # What a kill leaves of a table that was on its way back into the stream.
-    world.target.sql(f"select pg_replication_origin_create('tidegate_{agent.name}/resync')", world.db)
+    # What a kill leaves of a table that was on its way back into the stream, and what several connections have.
+    for more in ("resync", "job2", "job16"):
+        world.target.sql(f"select pg_replication_origin_create('tidegate_{agent.name}/{more}')", world.db)
     said = cleanup(world, agent)
     assert agent.name in said
     assert world.source.sql(IDENTITIES, world.db) == before
