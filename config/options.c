@@ -107,10 +107,10 @@ const struct option option_table[] = {
         .example = "${env:SOURCE_DSN}",
         .doc = "Connection string of the source. Any form that libpq takes will do: a URI "
                "(`postgresql://user@host:5432/database?sslmode=verify-full`) or `keyword=value` "
-               "pairs. "
-               "Parts that are left out come from libpq's environment variables (`PGHOST`, "
-               "`PGPASSWORD`, ...), service file and `.pgpass`. The role needs the REPLICATION "
-               "attribute and the right to read the tables."},
+               "pairs. Parts that are left out come from libpq's environment variables (`PGHOST`, "
+               "`PGPASSWORD`, ...), service file and `.pgpass`. On the source's own machine a host "
+               "that names its socket directory (`host=/var/run/postgresql`) costs it less than "
+               "TCP. The role needs the REPLICATION attribute and the right to read the tables."},
     {.path = "source.slot",
         .type = OPTION_STRING,
         AT(source.slot),

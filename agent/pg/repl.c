@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/parse.h"
@@ -131,11 +132,21 @@ note_heard(struct pg_stream *s)
     s->heard_wall_us = clock_wall_us(&clock_system);
 }
 
+static bool
+is_unix_socket(PGconn *conn)
+{
+    struct sockaddr_storage own = {0};
+    socklen_t len = sizeof(own);
+    return getsockname(PQsocket(conn), (struct sockaddr *)&own, &len) == 0 &&
+           own.ss_family == AF_UNIX;
+}
+
 bool
 pg_stream_start(
     struct pg_stream *s, PGconn *conn, const struct pg_stream_options *o, struct err *err)
 {
     *s = (struct pg_stream){.conn = conn, .stop = o->stop};
+    nap_init(&s->nap, is_unix_socket(conn));
     note_heard(s);
     bool strings = o->plugin && strcmp(o->plugin, "wal2json") == 0, unknown = false;
     /* Times are printed in the session's zone; what a plugin leaves out it says by a warning. */
@@ -223,11 +234,11 @@ wait_for_input(struct pg_stream *s, int timeout_ms, bool *ready, struct err *err
     PGconn *const conns[] = {s->conn, NULL};
     int n = pg_poll(conns, p, 1, 0);
     if (n == 0) {
-        int64_t nap_us = pace_nap_us(&s->pace, clock_mono_us(&clock_system));
-        if (nap_us > 0) {
-            clock_system.sleep_us(&clock_system, nap_us);
+        int64_t pause_us = nap_us(&s->nap, clock_mono_us(&clock_system));
+        if (pause_us > 0) {
+            clock_system.sleep_us(&clock_system, pause_us);
         }
-        n = nap_us > 0 || timeout_ms > 0 ? pg_poll(conns, p, 2, timeout_ms) : 0;
+        n = pause_us > 0 || timeout_ms > 0 ? pg_poll(conns, p, 2, timeout_ms) : 0;
     }
     if (n < 0 && errno != EINTR) {
         return err_sys(err, ERR_FATAL, errno, "replication stream: poll");
@@ -269,7 +280,7 @@ pg_stream_read(
         return true;
     }
     *got = true;
-    pace_count(&s->pace);
+    nap_count(&s->nap);
     return parse_frame((uint8_t *)s->current, (size_t)n, out, err);
 }
 

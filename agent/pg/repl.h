@@ -14,7 +14,7 @@
 #include "agent/base/buf.h"
 #include "agent/base/err.h"
 #include "agent/base/stop.h"
-#include "agent/pg/pace.h"
+#include "agent/pg/nap.h"
 
 #define PG_SNAPSHOT_NAME_SIZE 64
 
@@ -44,7 +44,7 @@ struct pg_frame {
 struct pg_stream {
     PGconn *conn;  /* owned */
     char *current; /* libpq's buffer of the frame handed out */
-    struct pace pace;
+    struct nap nap;
     const struct stop *stop;
     int64_t heard_us, heard_wall_us; /* when bytes were read last; monotonic, wall clock */
 };

@@ -49,6 +49,16 @@ def tree_seconds(root, everything):
     return sum(everything[pid][1] for pid in tree(root, everything)) / TICK
 
 
+def parse_user(text):
+    """Seconds that a line of /proc/PID/stat says were spent outside the kernel."""
+    return int(text.rsplit(")", 1)[1].split()[11]) / TICK
+
+
+def user_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return parse_user(f.read())
+
+
 def machine(text=None):
     """(busy, stolen, all) seconds of all cores together since the machine started."""
     if text is None:

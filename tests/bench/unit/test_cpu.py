@@ -11,6 +11,7 @@ STAT = "17 (a b) c) S 4 17 17 0 -1 4194560 1 2 3 4 30 12 5 7 20 0 1 0 100"
 
 def test_a_name_may_hold_blanks_and_parentheses():
     assert cpu.parse_stat(STAT) == (4, 54, 12)
+    assert cpu.parse_user(STAT) == 30 / cpu.TICK
 
 
 def test_a_tree_is_everybody_below():
