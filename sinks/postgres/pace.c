@@ -17,6 +17,12 @@ pace_init(struct pace *p, uint32_t rows_max)
 }
 
 void
+pace_beside(struct pace *p)
+{
+    p->beside = true;
+}
+
+void
 pace_waited(struct pace *p)
 {
     if (p->waited || p->follows) {
@@ -34,12 +40,12 @@ pace_waited(struct pace *p)
 bool
 pace_next(struct pace *p)
 {
-    if (!p->waited && !p->follows) {
+    if (p->beside && !p->waited && !p->follows) {
         p->rows += p->rows / GROWTH;
         p->rows = p->rows < p->rows_max ? p->rows : p->rows_max;
         p->patience = p->rows >= PACE_ROWS_FIRST ? PACE_STAY_MIN : p->patience;
     }
-    p->waited = false;
+    p->beside = p->waited = false;
     p->follows = p->stay > 0;
     p->stay -= p->follows;
     return p->follows;

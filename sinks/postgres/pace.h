@@ -5,8 +5,9 @@
  *
  * Two groups that touch the same row must wait for each other. How often that happens grows with
  * the number of rows under way, so groups get smaller when one had to wait and slowly larger when
- * none has. Where even the smallest meet (a few rows that every transaction updates), groups follow
- * each other on one connection for a while, as large as they may be, since joining pays there.
+ * one that ran beside others had not. Where even the smallest meet (a few rows that every
+ * transaction updates), groups follow each other on one connection for a while, as large as they
+ * may be, since joining pays there.
  */
 #ifndef TG_SINKS_POSTGRES_PACE_H
 #define TG_SINKS_POSTGRES_PACE_H
@@ -21,12 +22,16 @@
 
 struct pace {
     uint32_t rows, rows_max;
-    bool waited, follows; /* the group under way had to; is on the connection of the one before */
-    uint32_t stay;        /* so many groups more follow each other */
+    bool beside, waited; /* the group under way runs beside others; had to wait for one */
+    bool follows;        /* it is on the connection of the one before, to be there */
+    uint32_t stay;       /* so many groups more follow each other */
     uint32_t patience;
 };
 
 void pace_init(struct pace *p, uint32_t rows_max);
+/* The group under way has begun while others are executed on other connections: only such a one
+ * says by not having to wait that groups may be larger. */
+void pace_beside(struct pace *p);
 /* The group under way had to wait for rows of another one. */
 void pace_waited(struct pace *p);
 /* The next group begins; true: on the connection of the one before. */

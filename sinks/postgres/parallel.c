@@ -176,11 +176,15 @@ begin(struct parallel *p, struct err *err)
     if (p->turns.open) {
         return true;
     }
+    uint32_t before = p->turns.current;
     bool follows = pace_next(&p->pace);
     while (turns_begin(&p->turns, follows || keeps_up(p)) == TURNS_NONE) {
         if (!turn(p, WAIT_MS, err)) {
             return false;
         }
+    }
+    if (p->turns.current != before && p->turns.committed + 1 < p->turns.begun) {
+        pace_beside(&p->pace);
     }
     p->course->group_rows = pace_rows(&p->pace);
     return true;
