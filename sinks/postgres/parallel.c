@@ -84,7 +84,8 @@ hand_over(struct apply *a, struct err *err)
     return a->pipe.flight.awaited == 0 ? pipe_push(&a->pipe, err) : pipe_ask(&a->pipe, err);
 }
 
-/* Sends the COMMITs whose turn it is. */
+/* Sends the COMMITs whose turn it is. The last one goes on its way when somebody waits for it, or
+ * with what comes behind it: many small groups that stay on one connection share their packets. */
 static bool
 commit_in_turn(struct parallel *p, struct err *err)
 {
@@ -95,10 +96,13 @@ commit_in_turn(struct parallel *p, struct err *err)
             return true;
         }
         struct apply *a = job(p, next);
-        if (!apply_commit_group(a, false, err) || !hand_over(a, err)) {
+        if (!apply_commit_group(a, false, err)) {
             return false;
         }
         turns_sent(&p->turns);
+        if (!turns_all_sent(&p->turns) && !hand_over(a, err)) {
+            return false;
+        }
     }
 }
 
@@ -187,7 +191,7 @@ begin(struct parallel *p, struct err *err)
         pace_beside(&p->pace);
     }
     p->course->group_rows = pace_rows(&p->pace);
-    return true;
+    return p->turns.current == before || hand_over(job(p, before), err);
 }
 
 /* The open group takes no more: its rows go out, its COMMIT at its turn. */
@@ -358,12 +362,14 @@ parallel_flush(struct parallel *p, struct err *err)
     struct apply *a = current(p);
     if (p->turns.open && !a->in_source && a->group.open) {
         a->sync_us = 0; /* nothing more is coming: a good time for it */
-        return complete(p, err);
+        if (!complete(p, err)) {
+            return false;
+        }
     }
-    if (p->turns.open && a->in_source && (!rows_flush(&a->rows, err) || !hand_over(a, err))) {
+    if (p->turns.open && a->in_source && !rows_flush(&a->rows, err)) {
         return false;
     }
-    return commit_in_turn(p, err);
+    return commit_in_turn(p, err) && hand_over(a, err);
 }
 
 /* As apply_idle, in a group of its own unless one is there. */
