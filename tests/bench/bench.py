@@ -40,6 +40,7 @@ def one(name, short, changed, out):
     size.update({k: v for k, v in changed.items() if k in size})
     short = short or bool(changed)
     found = result.Result(name, module.TITLE, short)
+    began = time.monotonic()
     say(f"{name}: {module.TITLE}, {', '.join(f'{k} {v}' for k, v in size.items())}")
     try:
         with World(getattr(module, "OPTIONS", None), short) as world:
@@ -55,6 +56,7 @@ def one(name, short, changed, out):
     path = result.write(data, out)
     svg.write(data, path.removesuffix(".json") + ".svg")
     print(table.text(data), flush=True)
+    say(f"{name}: {time.monotonic() - began:.0f} s altogether")
     return bool(data["comparisons"] or data["measures"])
 
 

@@ -5,7 +5,7 @@ from suite.result import OURS
 from suite.slow_disk import SlowDisk
 
 TITLE = "apply to a target that waits for its disk"
-SIZES = {"full": {"rows": 1500000, "updates": 40000, "per_transaction": 10, "microseconds": 500},
+SIZES = {"full": {"rows": 1500000, "updates": 15000, "per_transaction": 10, "microseconds": 500},
          "short": {"rows": 200000, "updates": 8000, "per_transaction": 10, "microseconds": 500}}
 OPTIONS = {"shared_buffers": "16MB"}
 JOBS = "tidegate, 4 connections"

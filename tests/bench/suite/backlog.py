@@ -30,6 +30,7 @@ class Backlog:
     """base(server) fills database "bench" of the source; `variants` is {contender: options of its sink}."""
 
     def __init__(self, world, result, base, variants=None, rounds=2, skip_tables=()):
+        began = time.monotonic()
         self.world, self.result, self.rounds = world, result, rounds
         self.variants = variants or {OURS: {}}
         self.skip_tables = list(skip_tables)  # of the load's own; everybody leaves them out
@@ -42,6 +43,7 @@ class Backlog:
         self.subscriptions = self._subscriptions()
         self.sinks = {name: [f"s{n}{r}" for r in range(rounds)] for n, name in enumerate(self.variants)}
         self.agent = self._agent()
+        say(f"  set-up: {time.monotonic() - began:.1f} s")
 
     def _subscriptions(self):
         w = self.world
@@ -185,7 +187,9 @@ class Backlog:
         contenders.update(more or {})
         runs = contest.hold(self.result, say, contenders, self.rounds)
         before_comparison()
+        began = time.monotonic()
         self._compare(runs, more_places or {})
+        say(f"  comparison: {time.monotonic() - began:.1f} s")
         return runs
 
     def _compare(self, runs, more_places):
