@@ -9,6 +9,7 @@
 #include <poll.h>
 
 #include "agent/base/arena.h"
+#include "agent/base/clock.h"
 #include "agent/base/parse.h"
 #include "agent/pg/conn.h"
 
@@ -140,6 +141,21 @@ pg_query_value(PGconn *conn, const char *what, const char *sql, int n, const cha
     }
     PQclear(res);
     return ok;
+}
+
+bool
+pg_trip(PGconn *conn, int64_t *out_us, struct err *err)
+{
+    *out_us = INT64_MAX;
+    for (int i = 0; i < 3; i++) {
+        int64_t began = clock_mono_us(&clock_system);
+        if (!pg_exec(conn, "measure the way to the server", "SELECT 1", err)) {
+            return false;
+        }
+        int64_t took = clock_mono_us(&clock_system) - began;
+        *out_us = took < *out_us ? took : *out_us;
+    }
+    return true;
 }
 
 const char *

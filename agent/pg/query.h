@@ -29,6 +29,9 @@ bool pg_query_long(PGconn *conn, const char *what, const char *sql, int n,
 bool pg_query_value(PGconn *conn, const char *what, const char *sql, int n,
     const char *const *params, char **out, struct err *err) must_use;
 
+/* How long the way to the server and back takes: the shortest of three questions. */
+bool pg_trip(PGconn *conn, int64_t *out_us, struct err *err) must_use;
+
 /* Field access for results of pg_query; a NULL field gives "", 0, false. */
 const char *pg_str(const PGresult *res, int row, int column);
 int64_t pg_i64(const PGresult *res, int row, int column);

@@ -35,6 +35,7 @@
 #include "agent/base/arena.h"
 #include "agent/base/failpoint.h"
 #include "agent/pg/conn.h"
+#include "agent/pg/query.h"
 #include "sinks/postgres/isolate.h"
 #include "sinks/postgres/origin.h"
 #include "sinks/postgres/prepared.h"
@@ -99,7 +100,11 @@ apply_init(struct apply *a, struct apply_course *course, PGconn *conn, const str
     a->isolate = p->row_by_row && p->refusal != SINK_REFUSAL_ENDS;
     a->refusal = p->refusal;
     a->sync_us = clock_mono_us(course->clock);
-    rows_init(&a->rows, &a->pipe, p->row_by_row, p->prepared_statements);
+    int64_t trip_us;
+    if (!pg_trip(conn, &trip_us, err)) {
+        return false;
+    }
+    rows_init(&a->rows, &a->pipe, trip_us, p->row_by_row, p->prepared_statements);
     if (!pipe_init(&a->pipe, conn, p->inflight_bytes, err)) {
         return false;
     }

@@ -138,7 +138,7 @@ static bool
 server_counted(const struct flight_entry *e, const PGresult *res)
 {
     const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-    return e->counted && state && strcmp(state, "22012") == 0;
+    return e->counted && state && (!strcmp(state, "22012") || !strcmp(state, "21000"));
 }
 
 static bool

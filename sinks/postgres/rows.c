@@ -17,22 +17,21 @@
 #include <string.h>
 
 #include "agent/base/arena.h"
+#include "sinks/postgres/counting.h"
 #include "sinks/postgres/sql.h"
 
-#define TABLES_MAX         4096u
-#define COPY_ROWS          200u /* no fewer are worth a COPY */
-#define COPY_TRIPS         3
-#define COPY_GAIN_US       1 /* a row, at least, against arrays */
-/* Of what the server may count before a COMMIT, at most: */
-#define COUNTED_STATEMENTS 6u
-#define COUNTED_ROWS       100u
-#define SQL_MAX            ((size_t)1 << 20)
+#define TABLES_MAX   4096u
+#define COPY_ROWS    200u /* no fewer are worth a COPY */
+#define COPY_TRIPS   3
+#define COPY_GAIN_US 1 /* a row, at least, against arrays */
+#define SQL_MAX      ((size_t)1 << 20)
 
 void
-rows_init(struct rows *w, struct pipe *p, bool row_by_row, uint32_t statements)
+rows_init(struct rows *w, struct pipe *p, int64_t trip_us, bool row_by_row, uint32_t statements)
 {
     memset(w, 0, sizeof *w);
     w->pipe = p;
+    w->trip_us = trip_us;
     w->row_by_row = row_by_row;
     cache_init(&w->cache, TABLES_MAX, statements);
     bind_init(&w->bind);
@@ -213,29 +212,26 @@ rows_flush(struct rows *w, struct err *err)
     return true;
 }
 
-/* The server's counting costs a few microseconds a statement and less than one a row; looking at
- * the answers a round trip, some 40 microseconds on one machine. */
+/* Of what is held back. */
 static bool
-few_enough(const struct rows *w)
+counting_it_pays(const struct rows *w)
 {
-    uint32_t runs = 0, rows = 0;
+    uint64_t statements = 0, rows = 0;
     for (const struct cache_table *t = w->held.oldest; t; t = t->held.newer) {
         for (uint8_t i = 0; i < t->held.len; i++) {
-            runs += t->held.runs[i]->len <= BATCH_FEW ? t->held.runs[i]->len : 1;
-            rows += t->held.runs[i]->len;
-        }
-        if (runs > COUNTED_STATEMENTS || rows > COUNTED_ROWS) {
-            return false;
+            uint32_t len = t->held.runs[i]->len;
+            statements += len <= BATCH_FEW ? len : 1;
+            rows += len;
         }
     }
-    return true;
+    return counting_pays(w->trip_us, statements, rows);
 }
 
 bool
 rows_flush_last(struct rows *w, struct err *err)
 {
     /* Where something must be waited for anyhow, it would gain nothing. */
-    w->counted = !pipe_must_wait(w->pipe) && !w->pipe->copy.open && few_enough(w);
+    w->counted = !pipe_must_wait(w->pipe) && !w->pipe->copy.open && counting_it_pays(w);
     bool ok = rows_flush(w, err);
     w->counted = false;
     return ok;

@@ -32,6 +32,7 @@ struct rows {
     struct cache cache;
     struct shape shape;
     struct bind bind;
+    int64_t trip_us; /* of a question to the server */
     bool row_by_row;
     bool counted; /* statements are sent so that the server refuses a wrong number of rows */
     struct held held;
@@ -39,8 +40,11 @@ struct rows {
     struct rows_copy copy;
 };
 
-/* `statements`: most that are kept prepared on the target. */
-void rows_init(struct rows *w, struct pipe *p, bool row_by_row, uint32_t statements);
+/* `trip_us`: of a question to the server (pg_trip); `statements`: most that are kept prepared
+ * there.
+ */
+void rows_init(
+    struct rows *w, struct pipe *p, int64_t trip_us, bool row_by_row, uint32_t statements);
 void rows_done(struct rows *w); /* accepts an all-zero one */
 
 /* Where the change's row goes. NULL on failure; valid until the next call. */

@@ -27,12 +27,14 @@ LIMIT = 1800  # seconds for one contender; the slowest full run takes a fraction
 
 
 class Backlog:
-    """base(server) fills database "bench" of the source; `variants` is {contender: options of its sink}."""
+    """base(server) fills database "bench" of the source; `variants` is {contender: options of its sink}; `ports` has
+    the target's for those of them that take another way to it, and under NATIVE the subscription's to the source."""
 
-    def __init__(self, world, result, base, variants=None, rounds=2, skip_tables=()):
+    def __init__(self, world, result, base, variants=None, rounds=2, skip_tables=(), ports=None):
         began = time.monotonic()
         self.world, self.result, self.rounds = world, result, rounds
         self.variants = variants or {OURS: {}}
+        self.ports = ports or {}
         self.skip_tables = list(skip_tables)  # of the load's own; everybody leaves them out
         world.source.create_db("bench")
         base(world.source)
@@ -55,7 +57,7 @@ class Backlog:
         made = []
         for r in range(self.rounds):
             w.target.sql(f"create database native{r} template base")
-            made.append(Subscription(w, f"native{r}", f"native{r}"))
+            made.append(Subscription(w, f"native{r}", f"native{r}", self.ports.get(NATIVE)))
         w.target.sql("drop database base")
         return made
 
@@ -64,7 +66,7 @@ class Backlog:
         for variant, names in self.sinks.items():
             for name in names:
                 self.world.target.create_db(name)
-                sinks[name] = (self.world.target.uri(name), self.variants[variant])
+                sinks[name] = (self.world.target.uri(name, port=self.ports.get(variant)), self.variants[variant])
         agent = BenchAgent(self.world, "bench", self.world.source.uri("bench"), sinks,
                            {"tables": {"exclude": self.skip_tables}}).start()
         agent.streaming()

@@ -7,12 +7,12 @@ from lib.server import literal
 class Subscription:
     """Of database `db` on the target to publication bench_pub, with a slot that holds the backlog from now on."""
 
-    def __init__(self, world, name, db):
+    def __init__(self, world, name, db, source_port=None):
         self.world, self.name, self.db = world, name, db
         world.source.sql(f"select pg_create_logical_replication_slot({literal(name)}, 'pgoutput')", "bench")
         world.target.sql(
-            f"create subscription {name} connection {literal(world.source.uri('bench'))} publication bench_pub with "
-            f"(create_slot = false, slot_name = {literal(name)}, enabled = false, copy_data = false, binary = true, "
+            f"create subscription {name} connection {literal(world.source.uri('bench', port=source_port))} "
+            f"publication bench_pub with (create_slot = false, slot_name = {literal(name)}, enabled = false, copy_data = false, binary = true, "
             "streaming = on)", db)
 
     def enable_sql(self):

@@ -134,6 +134,21 @@ behind_a_sync_rows_are_counted_again(void **state)
     assert_non_null(strstr(feed.err.text, "more or fewer rows were touched"));
 }
 
+/* The target's key is not unique: two rows where the source has one. */
+static void
+a_row_too_many_keeps_its_transaction_out(void **state)
+{
+    NEEDS_SERVER();
+    put(0x2000, CHANGE_UPDATE, 0, 1);
+    feed_sync(&feed);
+    pg_do(db, "ALTER TABLE a.t DROP CONSTRAINT t_pkey; INSERT INTO a.t VALUES (40, 0)");
+    static const int sizes[] = {1, 2, 30};
+    for (int i = 0; i < 3; i++) {
+        refused(0x3000, CHANGE_UPDATE, 41 - sizes[i], sizes[i]);
+        is_left("7 101", 0x2000);
+    }
+}
+
 static void
 one_by_one_it_is_named(void **state)
 {
@@ -198,6 +213,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(small_transactions_arrive),
         T(a_missing_row_keeps_its_transaction_out),
+        T(a_row_too_many_keeps_its_transaction_out),
         T(behind_a_sync_rows_are_counted_again),
         T(one_by_one_it_is_named),
         T(a_row_taken_away_by_a_new_trigger_is_noticed),
