@@ -15,6 +15,7 @@ def order(names, rounds):
 def measured(roles, action, children=None, memory_of=None):
     """Runs action() in a window of its own; the result is what the JSON calls a run.
 
+    A role that begins with _ is no contender's: its time is not other load, and counts for nobody.
     `memory_of` returns the pids whose memory counts; a peer that lives in the servers has none.
     """
     watch = cpu.MemoryWatch(memory_of) if memory_of else None
@@ -23,7 +24,8 @@ def measured(roles, action, children=None, memory_of=None):
             action()
     finally:
         peak = watch.stop() if watch else None
-    return {"wall": w.wall, "cpu": w.cpu, "other": w.other, "steal": w.steal, "memory": peak}
+    spent = {role: seconds for role, seconds in w.cpu.items() if not role.startswith("_")}
+    return {"wall": w.wall, "cpu": spent, "other": w.other, "steal": w.steal, "memory": peak}
 
 
 def hold(result, say, contenders, rounds=2):

@@ -22,6 +22,7 @@ class Far:
                                         stdout=subprocess.PIPE, text=True)
         world.later(self.close)
         self.port = int(self.process.stdout.readline())
+        world.others[f"_way to {to_port}"] = self.process.pid
 
     def close(self):
         self.process.terminate()

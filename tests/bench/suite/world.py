@@ -42,6 +42,7 @@ class World:
         self.closers = []
         self.source = self.target = None
         self.short = short
+        self.others = {}  # {role: pid} of what is nobody's: a role begins with _
         free = shutil.disk_usage(self.root).free
         if not short and free < NEEDED:
             say(f"bench: {free >> 30} GiB free at {self.root}, a full run wants {NEEDED >> 30}; TMPDIR= names another place")
@@ -82,7 +83,7 @@ class World:
 
     def pids(self, *more):
         """{role: pid of its process tree}"""
-        out = {"source": self.source.process.pid, "target": self.target.process.pid}
+        out = {"source": self.source.process.pid, "target": self.target.process.pid, **self.others}
         out.update(more)
         return out
 
