@@ -40,9 +40,7 @@ struct rows {
     struct rows_copy copy;
 };
 
-/* `trip_us`: of a question to the server (pg_trip); `statements`: most that are kept prepared
- * there.
- */
+/* `trip_us`: of a question to the server (pg_trip); `statements`: most kept prepared there. */
 void rows_init(
     struct rows *w, struct pipe *p, int64_t trip_us, bool row_by_row, uint32_t statements);
 void rows_done(struct rows *w); /* accepts an all-zero one */

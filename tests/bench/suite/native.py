@@ -12,8 +12,8 @@ class Subscription:
         world.source.sql(f"select pg_create_logical_replication_slot({literal(name)}, 'pgoutput')", "bench")
         world.target.sql(
             f"create subscription {name} connection {literal(world.source.uri('bench', port=source_port))} "
-            f"publication bench_pub with (create_slot = false, slot_name = {literal(name)}, enabled = false, copy_data = false, binary = true, "
-            "streaming = on)", db)
+            f"publication bench_pub with (create_slot = false, slot_name = {literal(name)}, enabled = false, "
+            "copy_data = false, binary = true, streaming = on)", db)
 
     def enable_sql(self):
         return f"alter subscription {self.name} enable"
