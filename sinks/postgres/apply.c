@@ -43,12 +43,19 @@
 
 #define BEGIN_NAME          "tg_begin"
 #define COMMIT_NAME         "tg_commit"
+#define CHAIN_NAME          "tg_chain"
 #define ROLLBACK_NAME       "tg_rollback"
 #define DURABLE_NAME        "tg_durable"
 
 #define DURABLE_INTERVAL_US 1000000
 /* The server does its housekeeping (statistics that autovacuum lives on) at a sync. */
 #define SYNC_INTERVAL_US    100000
+
+static bool
+can_chain(const PGconn *conn)
+{
+    return PQserverVersion(conn) >= 120000;
+}
 
 bool
 apply_prepare(PGconn *conn, struct err *err)
@@ -58,8 +65,10 @@ apply_prepare(PGconn *conn, struct err *err)
         {COMMIT_NAME, "COMMIT"},
         {ROLLBACK_NAME, "ROLLBACK"},
         {DURABLE_NAME, "SET LOCAL synchronous_commit TO on"},
+        {CHAIN_NAME, "COMMIT AND CHAIN"},
     };
-    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+    size_t len = sizeof statements / sizeof statements[0] - (can_chain(conn) ? 0 : 1);
+    for (size_t i = 0; i < len; i++) {
         PGresult *res = PQprepare(conn, statements[i][0], statements[i][1], 0, NULL);
         bool ok = PQresultStatus(res) == PGRES_COMMAND_OK ||
                   pg_result_error(err, conn, res, "prepare the session on the target");
@@ -97,6 +106,7 @@ apply_init(struct apply *a, struct apply_course *course, PGconn *conn, const str
     a->origin = p->origin;
     a->copied = p->copied;
     a->native = native;
+    a->chains = can_chain(conn);
     a->isolate = p->row_by_row && p->refusal != SINK_REFUSAL_ENDS;
     a->refusal = p->refusal;
     a->sync_us = clock_mono_us(course->clock);
@@ -136,6 +146,9 @@ apply_open_group(struct apply *a, struct err *err)
         return true;
     }
     a->group = (struct apply_group){.open = true};
+    if (a->chains && pipe_chain(&a->pipe, CHAIN_NAME)) {
+        return true;
+    }
     owe(a, BEGIN_NAME, "open a transaction on the target");
     return true;
 }

@@ -62,6 +62,7 @@ struct apply {
     uint64_t copied;             /* as in the parameters */
     struct apply_prepared prepared;
     bool native; /* position in an origin: durable by a flush, not by the commit */
+    bool chains; /* one statement commits and begins the next (PostgreSQL 12 and newer) */
     bool waits;  /* a full group is not committed at once: its owner does that */
 
     bool in_source;       /* inside a source transaction */

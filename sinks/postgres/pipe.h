@@ -74,6 +74,8 @@ void pipe_done(struct pipe *p); /* accepts an all-zero one; leaves the connectio
  * well; what fails behind that makes the server pass over the COMMIT. The entry, emptied, is to be
  * filled at once; its label is static. At most PIPE_OWED between two statements. */
 struct flight_entry *pipe_owe(struct pipe *p, const char *name);
+/* When a COMMIT was owed last, sends this one in its place, which begins a transaction, too. */
+bool pipe_chain(struct pipe *p, const char *name);
 /* Whether a COMMIT behind what is sent next would have to wait for answers anyhow. */
 bool pipe_must_wait(const struct pipe *p);
 /* COMMITs that are owed, or sent and not answered. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What pipe.c and pipe_copy.c share. Nobody else includes this.
+ * What pipe.c, pipe_answer.c and pipe_copy.c share. Nobody else includes this.
  */
 #ifndef TG_SINKS_POSTGRES_PIPE_INTERN_H
 #define TG_SINKS_POSTGRES_PIPE_INTERN_H

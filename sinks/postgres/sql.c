@@ -8,7 +8,8 @@
  * When values can be equal and yet different (1.0 and 1.00), the row with the very same bytes comes
  * first.
  *
- * Many rows are joined by unnest(). Their keys are compared by "= ANY (ARRAY[key])", which means
+ * Many rows are joined by unnest(), each array by one of its own: as a table of several arrays it
+ * would write each of them down first. Their keys are compared by "= ANY (ARRAY[key])", which means
  * the same as "=" and leaves the planner one way to do it, once for each row of the arrays: by the
  * index. With a plain "=" a plan made while the table was small could read the whole index for
  * every statement, and be kept when the table has grown.
@@ -58,11 +59,11 @@ insert_text(struct builder *b)
         }
     }
     buf_str(b->out, overriding ? ") OVERRIDING SYSTEM VALUE " : ") ");
-    buf_str(b->out, b->s->many ? "SELECT * FROM unnest(" : "VALUES (");
+    buf_str(b->out, b->s->many ? "SELECT " : "VALUES (");
     for (uint32_t n = 1; n <= b->s->parameters; n++) {
-        buf_printf(b->out, n > 1 ? ", $%u" : "$%u", n);
+        buf_printf(b->out, b->s->many ? "%sunnest($%u)" : "%s$%u", n > 1 ? ", " : "", n);
     }
-    buf_str(b->out, ")");
+    buf_str(b->out, b->s->many ? "" : ")");
 }
 
 static void
@@ -305,13 +306,14 @@ key_text(struct builder *b)
 }
 
 static void
-list_text(struct builder *b, const char *letter)
+rows_text(struct builder *b)
 {
+    const char *separator = "(SELECT ";
     for (uint32_t n = 1; n <= b->s->parameters; n++) {
-        buf_str(b->out, n > 1 ? ", " : "");
-        buf_str(b->out, letter);
-        buf_printf(b->out, "%u", n);
+        buf_printf(b->out, "%sunnest($%u) AS p%u", separator, n, n);
+        separator = ", ";
     }
+    buf_str(b->out, ") AS u");
 }
 
 static void
@@ -322,11 +324,7 @@ change_many_text(struct builder *b, const char *verb, const char *join)
     buf_str(b->out, " AS d");
     set_text(b);
     buf_str(b->out, join);
-    buf_str(b->out, "unnest(");
-    list_text(b, "$");
-    buf_str(b->out, ") AS u(");
-    list_text(b, "p");
-    buf_str(b->out, ")");
+    rows_text(b);
     key_text(b);
 }
 

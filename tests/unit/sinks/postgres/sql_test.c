@@ -98,7 +98,7 @@ a_counted_statement_fails_by_itself(void **state)
         " VALUES ($1, $2, $3) RETURNING 1) SELECT 1 / coalesce((SELECT 1 FROM m), 0)");
     sql_of(rows_delete(&relation, ROW("1", NULL, NULL)));
     assert_string_equal(counted(true),
-        "WITH m AS (DELETE FROM ONLY \"public\".\"t\" AS d USING unnest($1) AS u(p1)"
+        "WITH m AS (DELETE FROM ONLY \"public\".\"t\" AS d USING (SELECT unnest($1) AS p1) AS u"
         " WHERE d.\"id\" = ANY (ARRAY[u.p1]) RETURNING 1)"
         " SELECT 1 / (count(*) = cardinality($1))::int FROM m");
 }
