@@ -4,7 +4,7 @@ from suite.backlog import Backlog, many_commits
 from suite.result import OURS
 
 TITLE = "apply of wide rows and TOAST"
-SIZES = {"full": {"rows": 10000, "updates": 100000}, "short": {"rows": 600, "updates": 5000}}
+SIZES = {"full": {"rows": 6000, "updates": 60000}, "short": {"rows": 600, "updates": 5000}}
 POOL = 64  # incompressible values of 256 KiB from which rows take a part
 
 
