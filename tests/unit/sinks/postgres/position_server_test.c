@@ -165,6 +165,29 @@ what_is_said_to_be_applied_is_visible(void **state)
     }
 }
 
+/* A COMMIT that begins the next transaction is for one that has come. */
+static void
+no_transaction_is_left_open_when_nothing_comes(void **state)
+{
+    NEEDS_SERVER();
+    struct sink_progress p = {0};
+    params.group_transactions = 1;
+    feed_open(&feed, &params, 0x1000);
+    for (uint64_t at = 0x2000; at <= 0x9000; at += 0x1000) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", (int)(at >> 12));
+        feed_one(&feed, at, insert(id));
+    }
+    assert_true(sink_flush(feed.sink, &feed.err));
+    while (p.applied < 0x9000) {
+        assert_true(sink_poll(feed.sink, 50, &p, &feed.err));
+    }
+    expect("SELECT count(DISTINCT xmin::text) FROM a.t", "8");
+    expect("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+           " AND pid <> pg_backend_pid() AND xact_start IS NOT NULL",
+        "0");
+}
+
 static void
 large_transactions_are_not_joined(void **state)
 {
@@ -483,6 +506,7 @@ main(void)
         T(consecutive_transactions_share_one_on_the_target),
         T(what_is_held_back_is_not_applied_until_flush),
         T(what_is_said_to_be_applied_is_visible),
+        T(no_transaction_is_left_open_when_nothing_comes),
         T(large_transactions_are_not_joined),
         T(marks_and_empty_transactions_move_the_position),
         T(what_is_applied_becomes_durable_without_being_asked),
