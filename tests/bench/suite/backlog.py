@@ -91,7 +91,8 @@ class Backlog:
         say(f"  load: {time.monotonic() - began:.1f} s")
 
     def capture(self, rows):
-        """The backlog into the spool, sinks paused: a run, and what it costs the agent."""
+        """The backlog into the spool, sinks paused: a run, and what it costs the agent. `spooled` is then the size of
+        the spool, in bytes."""
         agent = self.agent
 
         def go():
@@ -99,6 +100,7 @@ class Backlog:
             agent.spooled(self.end)
 
         run = contest.measured(self.world.pids(("agent", agent.pid())), go, memory_of=lambda: [agent.pid()])
+        self.spooled = agent.status()["spool"]["bytes"]
         agent.freeze()
         say(f"  capture: {run['wall']:.2f} s, agent CPU {run['cpu']['agent']:.2f}")
         self.result.measure("agent CPU, capture", run["cpu"]["agent"] / rows * 1e6, "s per million rows", 0.5, 0.3)
