@@ -61,14 +61,10 @@ check_reference(const struct column *c, const struct value *v, struct err *err)
         "while the migration runs cannot be carried; leave the table out (tables.exclude)");
 }
 
-/* Which type the parameter is declared with: the target's, or (`bit`) the source's. */
 static bool
-bind_type(const struct column *c, const struct target_column *t, const struct value *v, uint8_t bit,
-    uint8_t *use, struct err *err)
+bind_other_type(const struct column *c, const struct target_column *t, const struct value *v,
+    uint8_t bit, uint8_t *use, struct err *err)
 {
-    if (v->status != VALUE_BINARY) {
-        return true;
-    }
     if ((t->names_objects || is_object_reference(c->type_oid)) && !check_reference(c, v, err)) {
         return false;
     }
@@ -89,7 +85,15 @@ bind_type(const struct column *c, const struct target_column *t, const struct va
     return err_hint(err, "give the target's column the source's type");
 }
 
-static bool
+/* Which type the parameter is declared with: the target's, or (`bit`) the source's. */
+static inline bool
+bind_type(const struct column *c, const struct target_column *t, const struct value *v, uint8_t bit,
+    uint8_t *use, struct err *err)
+{
+    return t->same_type || v->status != VALUE_BINARY || bind_other_type(c, t, v, bit, use, err);
+}
+
+static inline bool
 set_column(
     const struct change *c, const struct target *t, struct shape *s, uint16_t i, struct err *err)
 {

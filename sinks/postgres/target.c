@@ -266,7 +266,9 @@ target_parse(const PGresult *rows, const struct relation *r, struct target *out,
         if (row < 0) {
             buf_printf(&missing, "%s'%s'", missing.len ? ", " : "", r->columns[i].name);
         } else {
-            memory = parse_column(rows, row, out, &out->columns[i]);
+            struct target_column *c = &out->columns[i];
+            memory = parse_column(rows, row, out, c);
+            c->same_type = c->type_oid == r->columns[i].type_oid && !c->names_objects;
             out->has_unique |= out->columns[i].unique;
         }
     }

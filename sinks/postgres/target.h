@@ -30,6 +30,7 @@ struct target_column {
     bool unique;           /* part of the unique key that `has_unique` speaks of */
     uint32_t array_oid;    /* type of arrays of it that unnest() takes apart again; 0: none */
     bool names_objects;    /* regclass and the like, or made of such: no binary form to rely on */
+    bool same_type;        /* it has the type of the relation's column, and does not name objects */
 };
 
 struct target {
