@@ -338,7 +338,10 @@ changing(struct builder *b, const char *verb, const char *join)
     }
 }
 
-/* A wrong number of rows is a division by zero. To look for one row without an aggregate takes the
+/* MERGE would find a row missing for nothing, a tenth of a small transaction's time cheaper; but
+ * not one that a trigger takes away which somebody made since the table was looked at.
+ *
+ * A wrong number of rows is a division by zero. To look for one row without an aggregate takes the
  * server two thirds of the time; several are an error of their own (21000). */
 static void
 count_text(struct builder *b)

@@ -14,6 +14,7 @@ ROW = ("n, n % 1000, n % 100, 'text ' || n % 977 || ' of some length', timestamp
 KEY = "alter table t add constraint t_pkey primary key (id)"
 TEXT, BINARY, TWO = "psql pipe, text", "psql pipe, binary", "two psql pipes, binary"
 TWO_RANGES = "tidegate, two ranges"
+LIKE_PSQL = "tidegate, two ranges, analyze: false"  # psql gathers no statistics
 
 
 def pipes(copies, formats, halves=None):
@@ -48,10 +49,12 @@ def run(world, size, result):
     two = {"jobs": 2, "split_above": half_bytes}
     runs = contest.hold(result, say, {
         TEXT: pipes(copies, "text"), BINARY: pipes(copies, "binary"), OURS: copies.agent({"copy": one}),
-        TWO_RANGES: copies.agent({"copy": two}), TWO: pipes(copies, "binary", blocks // 2)})
+        TWO_RANGES: copies.agent({"copy": two}), TWO: pipes(copies, "binary", blocks // 2),
+        LIKE_PSQL: copies.agent({"copy": dict(two, analyze=False)})})
     what = f"{size['rows']:,} rows of ten columns, key included"
     single = [name for name in (TEXT, BINARY) if name in runs]
     if single:
         faster = min(single, key=lambda name: spread([r["wall"] for r in runs[name]])["median"])
         result.compare(f"{what}, to the faster of text and binary", faster, runs, gate=1.05, aim=None)
     result.compare(f"{what}, two at a time", TWO, runs, gate=None, aim=0.97, ours=TWO_RANGES)
+    result.compare(f"{what}, two at a time, statistics left out", TWO, runs, ours=LIKE_PSQL)

@@ -101,6 +101,64 @@ a_group_waits_for_one_that_has_its_row(void **state)
     PQfinish(holder);
 }
 
+/* As MANY rows from that key on, with one more that has v = 7 for a while, or at the end. */
+static void
+put_seven(uint64_t position, int id, bool passing)
+{
+    feed_begin(&feed, position);
+    for (int i = 0; i < MANY; i++) {
+        feed_row(&feed, rows_insert(&t, rows_ints(id + i, 0)));
+    }
+    feed_row(&feed, rows_insert(&t, rows_ints(id / 1000, 7)));
+    if (passing) {
+        feed_row(&feed, rows_update(&t, rows_ints(id / 1000, 8)));
+    }
+    feed_commit(&feed);
+    rows_free();
+}
+
+/* Somebody makes a unique index while the agent runs, and an earlier group meets a later one there:
+ * each waits for the other. */
+static void
+groups_that_wait_for_each_other_end_and_go_on(void **state)
+{
+    NEEDS_SERVER();
+    if (getenv("TIDEGATE_TEST_APPLY_JOBS")) {
+        skip(); /* it takes as long as lock_timeout, and was run */
+    }
+    hold_thousands();
+    params.group_transactions = 1;
+    params.timeout_us = 10000000; /* lock_timeout is never shorter */
+    feed_open(&feed, &params, 0x1000);
+    /* Every connection has seen the table before. */
+    pg_do(db, "SELECT pg_advisory_lock(11000)");
+    for (int i = 0; i < 4; i++) {
+        put_many(0x1100 + 0x100 * (uint64_t)i, 11000 + 1000 * i);
+    }
+    pg_do(db, "SELECT pg_advisory_unlock(11000)");
+    feed_sync(&feed);
+    pg_do(db, "CREATE UNIQUE INDEX ON a.t (v) WHERE v = 7; SELECT pg_advisory_lock(1000)");
+    put_seven(0x3000, 1000, true);
+    put_seven(0x4000, 2000, false);
+    wait_for("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+             " AND objid = 2000",
+        "1");
+    pg_do(db, "SELECT pg_advisory_unlock(1000)");
+    struct sink_progress p;
+    assert_false(sink_sync(feed.sink, &p, &feed.err));
+    assert_string_equal(feed.err.sqlstate, "55P03");
+    assert_int_equal(feed.err.class, ERR_RETRY);
+    fixture_reopen(0x1000);
+    assert_int_equal(feed.resume, 0x1400);
+    expect("SELECT count(*) FROM a.t WHERE id < 11000", "0");
+    /* Now it knows of the index. */
+    put_seven(0x3000, 1000, true);
+    put_seven(0x4000, 2000, false);
+    assert_int_equal(feed_sync(&feed).applied, 0x4000);
+    expect(
+        "SELECT string_agg(id || ' ' || v, ', ' ORDER BY id) FROM a.t WHERE id < 10", "1 8, 2 7");
+}
+
 /* --- the same as one connection ----------------------------------------------------------------
  */
 
@@ -351,6 +409,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(groups_run_beside_each_other_and_commit_in_order),
         T(a_group_waits_for_one_that_has_its_row),
+        T(groups_that_wait_for_each_other_end_and_go_on),
         T(several_connections_leave_what_one_leaves),
         T(a_session_that_ends_leaves_a_beginning_of_the_history),
         T(a_connection_left_behind_keeps_the_position_closed),
