@@ -7,7 +7,7 @@ from suite.stats import spread
 from suite.world import say
 
 TITLE = "copy of one table"
-SIZES = {"full": {"rows": 2500000}, "short": {"rows": 400000}}
+SIZES = {"full": {"rows": 4000000}, "short": {"rows": 400000}}
 COLUMNS = "id bigint not null, a int, b smallint, c text, d timestamptz, e numeric, f float8, g uuid, h boolean, i date"
 ROW = ("n, n % 1000, n % 100, 'text ' || n % 977 || ' of some length', timestamptz '2024-01-01' + n * interval '1 s', "
        "n * 1.01, n / 7.0, md5(n::text)::uuid, n % 2 = 0, date '2024-01-01' + (n % 900)::int")

@@ -4,7 +4,7 @@ from suite.backlog import Backlog
 from suite.result import OURS
 
 TITLE = "apply over many tables"
-SIZES = {"full": {"tables": 500, "changes": 600000}, "short": {"tables": 500, "changes": 40000}}
+SIZES = {"full": {"tables": 500, "changes": 1000000}, "short": {"tables": 500, "changes": 40000}}
 PER_TRANSACTION = 20
 ROWS = 200  # of each table, there before
 

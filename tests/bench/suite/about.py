@@ -36,11 +36,21 @@ def _said(*argv):
         return None
 
 
+GIT = ["git", "-c", "safe.directory=*", "-C", paths.TOP]
+PROGRAM = ["Makefile", "agent", "config", "decoders", "sinks"]  # what it is built of
+
+
 def commit():
     """The tree that was measured; with '+' when it holds what is not committed."""
-    git = ["git", "-c", "safe.directory=*", "-C", paths.TOP]
-    name = _said(*git, "rev-parse", "--short", "HEAD")
-    return name and name + ("+" if _said(*git, "status", "--porcelain", "-uno") else "")
+    name = _said(*GIT, "rev-parse", "--short", "HEAD")
+    return name and name + ("+" if _said(*GIT, "status", "--porcelain", "-uno") else "")
+
+
+def same_program(one, other):
+    """Whether two commits differ in nothing that the program is built of."""
+    done = subprocess.run([*GIT, "diff", "--quiet", one, other, "--", *PROGRAM], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL)
+    return done.returncode == 0
 
 
 def all_of(world):

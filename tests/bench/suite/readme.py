@@ -2,13 +2,16 @@
 """The summary in the README, between two markers, from the JSON of full runs and from nothing else.
 
     readme.py JSON_DIRECTORY README        writes it; refuses short runs, and runs of different programs or machines
+
+Commits between which only benchmarks, tests or pages changed are of one program: a benchmark can be mended without
+running all the others again.
 """
 import os
 import sys
 
 if __name__ == "__main__":
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from suite import result, stats  # noqa: E402
+from suite import about, result, stats  # noqa: E402
 from suite.table import number, span  # noqa: E402
 
 BEGIN = "<!-- bench: written by make bench-readme -->"
@@ -19,6 +22,18 @@ class Refused(Exception):
     pass
 
 
+def commits(every):
+    """Those that were measured, each once, in the order of the benchmarks."""
+    return list(dict.fromkeys(data["versions"]["commit"] for data in every.values()))
+
+
+def same(these, those):
+    """Facts about machine or versions; of different commits when the program is the same."""
+    if "commit" not in these or these["commit"] == those["commit"]:
+        return these == those
+    return dict(these, commit=None) == dict(those, commit=None) and about.same_program(these["commit"], those["commit"])
+
+
 def one_origin(every):
     """The facts that must be the same for figures to stand in one table."""
     if not every:
@@ -26,14 +41,14 @@ def one_origin(every):
     short = [name for name, data in every.items() if data["short"]]
     if short:
         raise Refused(f"of a short run, whose sizes say little: {' '.join(short)}; remove these files or run 'make bench'")
+    if any((commit or "+").endswith("+") for commit in commits(every)):
+        raise Refused("the tree that was measured is not committed")
     first = next(iter(every.values()))
     for name, data in every.items():
         for key in ("machine", "versions"):
-            if data[key] != first[key]:
+            if not same(data[key], first[key]):
                 raise Refused(f"{name} was run with another {key[:-1] if key == 'versions' else key}: {data[key]}, "
                               f"the others with {first[key]}")
-    if (first["versions"]["commit"] or "+").endswith("+"):
-        raise Refused("the tree that was measured is not committed")
     return first
 
 
@@ -77,7 +92,9 @@ def block(every):
     settings = facts["settings"]
     said = ", ".join(f"{k} = {settings[k]}" for k in ("fsync", "full_page_writes", "synchronous_commit", "shared_buffers",
                                                       "autovacuum") if k in settings)
-    out = [f"Measured by `make bench` at commit {v['commit']} ({v['tidegate']}) with PostgreSQL {v['postgresql']} on "
+    names = commits(every)
+    where = f"commit {names[0]}" if len(names) == 1 else f"commits {', '.join(names)}, which are of one program"
+    out = [f"Measured by `make bench` at {where} ({v['tidegate']}) with PostgreSQL {v['postgresql']} on "
            f"{m['cores']} cores ({m['processor']}), {m['memory_gib']} GiB, {m['system']}, both servers and every client "
            f"on that one machine; {said}, for everybody alike.", "",
            "Ratios are medians of pairs of runs with least and most. \"×\" is how many times as fast as the peer, other "
