@@ -291,6 +291,25 @@ a_transaction_cut_off_at_the_source_is_rolled_back(void **state)
     expect("SELECT count(*) FROM a.t", "2");
 }
 
+/* The COMMIT in front of it is owed still, and begins the transaction that is rolled back. */
+static void
+a_transaction_cut_off_takes_no_other_along(void **state)
+{
+    NEEDS_SERVER();
+    params.group_transactions = 1;
+    feed_open(&feed, &params, 0x1000);
+    feed_one(&feed, 0x2000, insert("1"));
+    feed_one(&feed, 0x3000, insert("2"));
+    feed_begin(&feed, 0x4000);
+    feed_row(&feed, insert("3"));
+    feed_discard(&feed);
+    assert_int_equal(feed_sync(&feed).applied, 0x3000);
+    expect("SELECT string_agg(id::text, ' ' ORDER BY id) FROM a.t", "1 2");
+    feed_one(&feed, 0x4000, insert("4"));
+    assert_int_equal(feed_sync(&feed).applied, 0x4000);
+    expect("SELECT count(DISTINCT xmin::text) FROM a.t", "3");
+}
+
 /* The feed of the test below: 20 transactions, one cut off, the same again, one more. */
 static bool
 feed_with_a_cut(uint64_t resume)
@@ -512,6 +531,7 @@ main(void)
         T(what_is_applied_becomes_durable_without_being_asked),
         T(what_is_durable_survives_a_crash_of_the_target),
         T(a_transaction_cut_off_at_the_source_is_rolled_back),
+        T(a_transaction_cut_off_takes_no_other_along),
         T(a_cut_behind_held_back_transactions_ends_after_a_few_sessions),
         T(a_second_session_is_refused_with_the_pid_of_the_first),
         T(a_role_without_origins_keeps_its_position_in_a_table),
