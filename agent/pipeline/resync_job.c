@@ -32,6 +32,7 @@
 #include "agent/pipeline/anchor.h"
 #include "agent/pipeline/resync_join.h"
 #include "agent/pipeline/resync_letters.h"
+#include "agent/pipeline/resync_refusals.h"
 #include "agent/pipeline/two_phase.h"
 #include "agent/snapshot/table_again.h"
 #include "config/names.h"
@@ -49,8 +50,10 @@ struct resync_job {
     char stage[80];
     atomic_bool ended;
     struct retry retry;
-    uint64_t rows;        /* of the copy made last */
-    uint32_t failed;      /* table whose turn it is after the others */
+    uint64_t rows;   /* of the copy made last */
+    uint32_t failed; /* table whose turn it is after the others */
+    uint64_t lane;   /* where the lane was when the attempt began */
+    struct resync_refusals *refusals;
     pthread_mutex_t lock; /* guards what follows */
     uint32_t oid;
     char error[512];
@@ -296,8 +299,11 @@ bring_back(struct resync_job *j, struct resync_row *row, struct err *err)
 {
     bool moved = true;
     resync_view_keep(j->o.lane, row->state == RESYNC_ASKED ? UINT64_MAX : row->sync);
-    if (!wait_until_left_out(j, row, err) || !open_target(j, err) ||
-        !find_copy(j, row, &moved, err)) {
+    if (!wait_until_left_out(j, row, err) || !open_target(j, err)) {
+        return false;
+    }
+    j->lane = resync_view_at(j->o.lane);
+    if (!find_copy(j, row, &moved, err)) {
         return false;
     }
     if (moved && row->state != RESYNC_COPIED && !copy(j, row, &moved, err)) {
@@ -306,12 +312,12 @@ bring_back(struct resync_job *j, struct resync_row *row, struct err *err)
     return !moved || join(j, row, err);
 }
 
-/* The target may lack what the lane has not brought yet. */
 static bool
-may_heal(const struct resync_job *j, const struct resync_row *row, const struct err *err)
+may_heal(struct resync_job *j, const struct resync_row *row, const struct err *err)
 {
     return err->class == ERR_RETRY || err->class == ERR_RECONNECT ||
-           (err->class == ERR_DATA && resync_view_at(j->o.lane) < row->sync);
+           (err->class == ERR_DATA &&
+               !resync_refusals_final(j->refusals, row->oid, j->lane, row->sync, err));
 }
 
 static void
@@ -327,7 +333,7 @@ stop_table(struct resync_job *j, struct resync_row *row, const struct err *why)
     }
 }
 
-/* False: the thread ends. */
+/* Of the table, or with oid 0 of the list itself. False: the thread ends. */
 static bool
 after_failure(struct resync_job *j, struct resync_row *row, struct err *err)
 {
@@ -338,8 +344,11 @@ after_failure(struct resync_job *j, struct resync_row *row, struct err *err)
         return false;
     }
     j->failed = row->oid;
-    err_wrap(err, "copy of '%s.%s'", row->schema, row->name);
-    if (!may_heal(j, row, err)) {
+    if (row->oid != 0) {
+        err_wrap(err, "copy of '%s.%s'", row->schema, row->name);
+    }
+    if (row->oid != 0 && !may_heal(j, row, err)) {
+        resync_refusals_forget(j->refusals, row->oid);
         stop_table(j, row, err);
         return true;
     }
@@ -372,6 +381,7 @@ run(void *arg)
         }
         if (ok && bring_back(j, &row, &err)) {
             retry_success(&j->retry);
+            resync_refusals_forget(j->refusals, row.oid);
             note(j, 0, "");
         } else if (!after_failure(j, &row, &err)) {
             break;
@@ -388,6 +398,7 @@ resync_job_start(const struct resync_job_options *o, struct resync_job **out, st
 {
     struct resync_job *j = x_zalloc(sizeof(*j));
     j->o = *o;
+    j->refusals = resync_refusals_new();
     snprintf(j->stage, sizeof(j->stage), "resync %s", o->sink);
     pthread_mutex_init(&j->lock, NULL);
     if (!stop_init(&j->stop)) {
@@ -425,6 +436,7 @@ resync_job_free(struct resync_job *j)
     stop_request(&j->stop);
     thread_join(&j->thread);
     stop_done(&j->stop);
+    resync_refusals_free(j->refusals);
     pthread_mutex_destroy(&j->lock);
     x_free(j);
 }
