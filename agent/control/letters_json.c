@@ -140,8 +140,8 @@ letters_list(const struct letter_desk *d, const struct params *p, struct buf *ou
         return false;
     }
     c.max = most(&c, LIST_MAX);
-    const struct decoder_ops *decoder = NULL;
-    if (c.body && !letter_desk_decoder(d, &decoder, err)) {
+    const struct decoder_ops *decoder = c.body ? letter_desk_decoder(d, err) : NULL;
+    if (c.body && !decoder) {
         return false;
     }
     struct answer a = {.body = c.body, .decoder = decoder ? decoder->name : NULL};

@@ -167,7 +167,7 @@ flush_target(struct pump *p, struct err *err)
 {
     int rc;
     while ((rc = PQflush(p->c->target)) == 1) {
-        short got;
+        short got = 0;
         if (!wait_for(p, 0, POLLIN | POLLOUT, &got, err)) {
             return false;
         }

@@ -376,32 +376,32 @@ replay_pile(struct replay *r, const struct pile *p, const struct letter_choice *
     return true;
 }
 
-bool
-letter_desk_decoder(const struct letter_desk *d, const struct decoder_ops **out, struct err *err)
+const struct decoder_ops *
+letter_desk_decoder(const struct letter_desk *d, struct err *err)
 {
     char *plugin = NULL;
     if (!store_get(d->store, STORE_PLUGIN, &plugin, err)) {
-        return false;
+        return NULL;
     }
-    *out = decoder_find(plugin ? plugin : "pgoutput");
+    const struct decoder_ops *found = decoder_find(plugin ? plugin : "pgoutput");
     x_free(plugin);
-    return *out || err_set(err, ERR_CONFIG, "there is no decoder for dead letters");
+    if (!found) {
+        err_set(err, ERR_CONFIG, "there is no decoder for dead letters");
+    }
+    return found;
 }
 
 static bool
 open_replay(struct replay *r, const struct target *t, const char *sink, struct err *err)
 {
-    const struct decoder_ops *decoder = NULL;
     struct sink_params params = t->params;
     params.origin = t->row.origin;
     r->ops = t->ops->replay;
     buf_init(&r->head, LETTER_MAX);
     buf_init(&r->kept, LETTER_MAX);
     buf_init(&r->body, LETTER_MAX);
-    if (!letter_desk_decoder(r->desk, &decoder, err)) {
-        return false;
-    }
-    return decoder->open(&r->decoder, err) &&
+    const struct decoder_ops *decoder = letter_desk_decoder(r->desk, err);
+    return decoder && decoder->open(&r->decoder, err) &&
            r->desk->passed(r->desk->arg, sink, &r->passed, err) &&
            r->ops->open(&params, &r->session, err);
 }

@@ -31,9 +31,9 @@ struct letter_desk {
 /* Asks the sink itself; arg is the desk. For a data directory that no agent holds. */
 bool letter_desk_ask_sink(void *arg, const char *sink, uint64_t *out, struct err *err);
 
-/* Decoder of the letters' records: that of the migration's plugin. */
-bool letter_desk_decoder(
-    const struct letter_desk *d, const struct decoder_ops **out, struct err *err) must_use;
+/* Decoder of the letters' records: that of the migration's plugin. NULL: see err. */
+const struct decoder_ops *letter_desk_decoder(
+    const struct letter_desk *d, struct err *err) must_use;
 
 struct letter_choice {
     const char *sink;      /* NULL: all */
