@@ -419,7 +419,7 @@ const struct option option_table[] = {
     {.path = "sinks[].group_transactions",
         .type = OPTION_NUMBER,
         AT_SINK(group_transactions),
-        .def = "500",
+        .def = "5000",
         RANGE(1, 100000),
         .doc = "Most transactions of the source that are joined into one on the target, while more "
                "are waiting. They are never split and stay in order; 1 applies them one by one."},

@@ -62,7 +62,7 @@ everything_else_has_its_default(void **state)
     assert_int_equal(c->spool.min_free, 1 << 30);
     assert_int_equal(c->spool.segment_size, 64 << 20);
     assert_int_equal(c->spool.sync_interval_us, 50000);
-    assert_int_equal(c->sinks[0].group_transactions, 500);
+    assert_int_equal(c->sinks[0].group_transactions, 5000);
     assert_int_equal(c->sinks[0].group_bytes, 4 << 20);
     assert_int_equal(c->sinks[0].inflight_bytes, 256 << 10);
     assert_null(c->control.listen);
