@@ -51,6 +51,7 @@ struct sink_config {
     char *dsn; /* secret */
     uint32_t group_transactions;
     uint64_t group_bytes;
+    int64_t group_time_us;
     uint64_t inflight_bytes;
     uint32_t prepared_statements;
     uint32_t apply_jobs;

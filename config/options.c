@@ -16,6 +16,7 @@
 #define TIB            (1024 * GIB)
 #define MS             UINT64_C(1000)
 #define SEC            (1000 * MS)
+#define HOUR           (3600 * SEC)
 #define DAY            (86400 * SEC)
 
 #define AT(field)      .offset = offsetof(struct config, field), .since = "0.1.0"
@@ -72,13 +73,11 @@ const struct option option_table[] = {
         .derived = "the name of the source's database, or `default`",
         .pattern = NAME_PATTERN,
         .expected = NAME_EXPECTED,
-        .doc =
-            "Name of the migration. It names everything that is created on either server: slot and "
-            "publication on the source, replication origin on the target, all of them "
-            "`tidegate_<name>` with `-` turned into `_`, the origin of a further sink with its "
-            "name "
-            "behind it. Two migrations from one server need two names, and a migration keeps its "
-            "name for as long as it lives."},
+        .doc = "Name of the migration. It names everything that is created on either server: slot "
+               "and publication on the source, replication origin on the target, all of them "
+               "`tidegate_<name>` with `-` turned into `_`, the origin of a further sink with its "
+               "name behind it. Two migrations from one server need two names, and a migration "
+               "keeps its name for as long as it lives."},
     {.path = "dir",
         .type = OPTION_PATH,
         AT(dir),
@@ -134,11 +133,10 @@ const struct option option_table[] = {
         .words = plugin_words,
         .doc = "Logical decoding plugin of the slot. `pgoutput` comes with every server, carries "
                "most and costs least. `wal2json` (2.5 or newer, format version 2) and "
-               "`test_decoding` "
-               "are for servers that offer nothing else: they send the changes of every table of "
-               "the database, in text, and cannot express all that a table may hold; `tidegate "
-               "check` "
-               "says what. No publication is made for them. A migration keeps its plugin."},
+               "`test_decoding` are for servers that offer nothing else: they send the changes of "
+               "every table of the database, in text, and cannot express all that a table may "
+               "hold; `tidegate check` says what. No publication is made for them. A migration "
+               "keeps its plugin."},
     {.path = "source.streaming",
         ON(source.streaming),
         .doc = "Take large transactions from the source while they are still open there. Without "
@@ -151,9 +149,8 @@ const struct option option_table[] = {
         .doc = "Whether prepared transactions (PREPARE TRANSACTION) are prepared on the target "
                "too, under their own names, or arrive when they are committed. `auto`: when the "
                "source is PostgreSQL 15 or newer and each target takes as many prepared "
-               "transactions as "
-               "the source (`max_prepared_transactions`), and no two of them are on one server, "
-               "where names would meet. It begins when the copy is over and is "
+               "transactions as the source (`max_prepared_transactions`), and no two of them are "
+               "on one server, where names would meet. It begins when the copy is over and is "
                "decided once, at the start of a migration. Only `pgoutput` can."},
 
     {.path = "tables.include",
@@ -319,9 +316,8 @@ const struct option option_table[] = {
         RANGE(SEC, 365 * DAY),
         .zero = "until every sink has them",
         .doc = "How long changes stay in the spool after they were received, even when every sink "
-               "has them. "
-               "A sink that is added later can start from what is kept. When the spool is about "
-               "to be full, changes that every sink has go earlier than this."},
+               "has them. A sink that is added later can start from what is kept. When the spool "
+               "is about to be full, changes that every sink has go earlier than this."},
     {.path = "spool.keep_size",
         .type = OPTION_SIZE,
         AT(spool.keep_size),
@@ -336,8 +332,7 @@ const struct option option_table[] = {
         .def = "70",
         RANGE(1, 100),
         .doc = "Per cent of `spool.max_size`, or of what the disk can give, from which on the "
-               "agent "
-               "warns, with the time that is left at the present rate."},
+               "agent warns, with the time that is left at the present rate."},
     {.path = "spool.compress_at",
         .type = OPTION_NUMBER,
         AT(spool.compress_at),
@@ -411,11 +406,9 @@ const struct option option_table[] = {
         .max = 65536,
         .flags = OPTION_SECRET | OPTION_REQUIRED,
         .example = "${env:TARGET_DSN}",
-        .doc =
-            "Connection string of the target. A sink of type postgresql needs it. The same forms "
-            "as for `source.dsn`. The command "
-            "line's `--target` makes a sink named `target`, or replaces the connection string of "
-            "the only sink in the file."},
+        .doc = "Connection string of the target. A sink of type postgresql needs it. The same "
+               "forms as for `source.dsn`. The command line's `--target` makes a sink named "
+               "`target`, or replaces the connection string of the only sink in the file."},
     {.path = "sinks[].group_transactions",
         .type = OPTION_NUMBER,
         AT_SINK(group_transactions),
@@ -429,6 +422,14 @@ const struct option option_table[] = {
         .def = "4MiB",
         RANGE(KIB, 4 * GIB),
         .doc = "Most bytes of changes that are joined into one transaction on the target."},
+    {.path = "sinks[].group_time",
+        .type = OPTION_DURATION,
+        AT_SINK(group_time_us),
+        .def = "1s",
+        RANGE(MS, HOUR),
+        .doc = "How long a transaction on the target may take before fewer are joined into the "
+               "next: so long others wait for its rows, and so much is done again when it fails. "
+               "One of the source is never split."},
     {.path = "sinks[].inflight_bytes",
         .type = OPTION_SIZE,
         AT_SINK(inflight_bytes),
@@ -512,19 +513,17 @@ const struct option option_table[] = {
         .expected = LISTEN_EXPECTED,
         .example = "127.0.0.1:7720",
         .doc = "TCP address on which the running agent answers as well, for health checks and "
-               "metrics. "
-               "There is no password on it, so only addresses of the loopback are allowed."},
+               "metrics. There is no password on it, so only addresses of the loopback are "
+               "allowed."},
 
     {.path = "cutover.fence",
         .type = OPTION_WORD,
         AT(cutover.fence),
         .def = "read_only",
         .words = fence_words,
-        .doc =
-            "How writes to the source are stopped at cutover. `read_only` makes new sessions of "
-            "the "
-            "database read-only and ends the others; `none` trusts that the operator has stopped "
-            "everything that writes."},
+        .doc = "How writes to the source are stopped at cutover. `read_only` makes new sessions of "
+               "the database read-only and ends the others; `none` trusts that the operator has "
+               "stopped everything that writes."},
     {.path = "cutover.exempt",
         .type = OPTION_LIST,
         AT(cutover.exempt),
@@ -561,8 +560,7 @@ const struct option option_table[] = {
         .def = "30s",
         RANGE(100 * MS, DAY),
         .doc = "Longest pause between two attempts to connect again. Pauses begin short and grow "
-               "up to "
-               "this."},
+               "up to this."},
     {.path = "network.give_up",
         .type = OPTION_DURATION,
         AT(network.give_up_us),
@@ -570,8 +568,7 @@ const struct option option_table[] = {
         RANGE(SEC, 365 * DAY),
         .zero = "never",
         .doc = "Time without a connection after which the agent ends with an error. Nothing is "
-               "lost by "
-               "that; it goes on when it is started again."},
+               "lost by that; it goes on when it is started again."},
 
     {.path = "log.level",
         .type = OPTION_WORD,

@@ -117,6 +117,7 @@ agent_lane_steps(const struct lane *l)
             .origin = l->row.origin,
             .group_transactions = s->group_transactions,
             .group_bytes = s->group_bytes,
+            .group_time_us = s->group_time_us,
             .inflight_bytes = s->inflight_bytes,
             .prepared_statements = s->prepared_statements,
             .apply_jobs = s->apply_jobs,

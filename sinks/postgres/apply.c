@@ -36,6 +36,7 @@
 #include "agent/base/failpoint.h"
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
+#include "sinks/postgres/group_size.h"
 #include "sinks/postgres/isolate.h"
 #include "sinks/postgres/origin.h"
 #include "sinks/postgres/prepared.h"
@@ -92,6 +93,7 @@ apply_course_init(struct apply_course *c, const struct sink_params *p, uint64_t 
          * committed. */
         .group_max = p->row_by_row || p->group_transactions < 1 ? 1 : p->group_transactions,
         .group_bytes = p->group_bytes,
+        .group_time_us = p->group_time_us,
         .group_rows = UINT64_MAX,
     };
     c->durable_us = clock_mono_us(c->clock);
@@ -145,7 +147,7 @@ apply_open_group(struct apply *a, struct err *err)
     if (a->group.open) {
         return true;
     }
-    a->group = (struct apply_group){.open = true};
+    a->group = (struct apply_group){.open = true, .opened_us = clock_mono_us(a->course->clock)};
     if (a->chains && pipe_chain(&a->pipe, CHAIN_NAME)) {
         return true;
     }
@@ -246,6 +248,19 @@ apply_end_group(struct apply *a)
     }
 }
 
+/* What is not answered may only be so much: to hand a group over takes as long as the target works
+ * on one, as soon as it is behind. Groups on several connections have a pace of their own. */
+static void
+grow(struct apply *a)
+{
+    struct apply_course *c = a->course;
+    int64_t now = clock_mono_us(c->clock);
+    int64_t began = a->group.opened_us > a->sent_us ? a->group.opened_us : a->sent_us;
+    c->group_now = group_size_next(c->group_now, c->group_max, a->group.transactions, now - began,
+        a->waits ? 0 : c->group_time_us);
+    a->sent_us = now;
+}
+
 bool
 apply_commit_group(struct apply *a, bool at_once, struct err *err)
 {
@@ -260,7 +275,7 @@ apply_commit_group(struct apply *a, bool at_once, struct err *err)
         c->durable_sent = a->group.position;
         c->durable_us = now;
     }
-    c->group_now = c->group_now < c->group_max / 2 ? c->group_now * 2 : c->group_max;
+    grow(a);
     a->upserted += a->group.upserted;
     a->group = (struct apply_group){0};
     /* A flush stands outside of transactions: the sync behind it ends what it began. */

@@ -28,6 +28,7 @@ struct apply_course {
     uint64_t empty;                /* transactions without work, since open */
     uint32_t group_now, group_max; /* source transactions in one target transaction */
     uint64_t group_bytes, group_rows;
+    int64_t group_time_us;
     uint64_t durable_sent; /* position that the last durable COMMIT sent holds */
     int64_t durable_us;    /* when that was; monotonic */
 };
@@ -43,6 +44,7 @@ struct apply_group {
     bool durable; /* its commit is to be a durable one, whenever it comes */
     uint64_t position; /* it ends there; of a full one */
     int64_t commit_us;
+    int64_t opened_us; /* monotonic */
 };
 
 /* What the target has of the prepared transaction that is being handed over (prepared.c). */
@@ -69,6 +71,7 @@ struct apply {
     uint64_t source_rows; /* changes of it that were taken */
     struct apply_group group;
     int64_t sync_us; /* when a sync was last sent; monotonic */
+    int64_t sent_us; /* when a commit was */
 
     bool isolate; /* rows go through isolate.c */
     enum sink_refusal refusal;

@@ -122,6 +122,34 @@ consecutive_transactions_share_one_on_the_target(void **state)
     expect("SELECT count(DISTINCT xmin::text) FROM a.t", "6");
 }
 
+/* Each row takes the target two hundredths of the time of a group. */
+static void
+a_slow_target_gets_smaller_groups(void **state)
+{
+    NEEDS_SERVER();
+    pg_do(db, "CREATE FUNCTION a.slow() RETURNS trigger LANGUAGE plpgsql AS"
+              " 'BEGIN PERFORM pg_sleep(0.002); RETURN NEW; END';"
+              "CREATE TRIGGER slow BEFORE INSERT ON a.t FOR EACH ROW EXECUTE FUNCTION a.slow();"
+              "ALTER TABLE a.t ENABLE ALWAYS TRIGGER slow");
+    params.group_transactions = 256;
+    params.group_time_us = 20000;
+    params.inflight_bytes = 4096;
+    feed_open(&feed, &params, 0x1000);
+    for (int i = 1; i <= 1000; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", i);
+        feed_one(&feed, 0x2000 + 0x100 * (uint64_t)i, insert(id));
+    }
+    struct sink_progress p = feed_sync(&feed);
+    assert_int_equal(p.transactions, 1000);
+    /* Those of several connections have a pace of their own. */
+    if (params.apply_jobs < 2) {
+        expect("SELECT max(n) < 64 FROM (SELECT count(*) AS n FROM a.t WHERE id > 700"
+               " GROUP BY xmin::text) g",
+            "t");
+    }
+}
+
 static void
 what_is_held_back_is_not_applied_until_flush(void **state)
 {
@@ -523,6 +551,7 @@ main(void)
         T(a_transaction_that_was_not_committed_leaves_nothing),
         T(a_transaction_handed_over_twice_is_refused),
         T(consecutive_transactions_share_one_on_the_target),
+        T(a_slow_target_gets_smaller_groups),
         T(what_is_held_back_is_not_applied_until_flush),
         T(what_is_said_to_be_applied_is_visible),
         T(no_transaction_is_left_open_when_nothing_comes),
