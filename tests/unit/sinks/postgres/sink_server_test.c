@@ -380,7 +380,7 @@ more_tables_than_statements_are_kept(void **state)
     few.prepared_statements = 2;
     feed_open(&feed, &few, 0x1000);
     struct relation r[TABLES];
-    char names[TABLES][8], sql[200];
+    char names[TABLES][16], sql[200];
     for (int t = 0; t < TABLES; t++) {
         snprintf(names[t], sizeof names[t], "t%d", t);
         snprintf(sql, sizeof sql, "CREATE TABLE a.%s (id int PRIMARY KEY, v text)", names[t]);
@@ -409,7 +409,7 @@ more_shapes_than_the_cache_holds_are_prepared_again(void **state)
     enum { COLUMNS = 12, ROWS = 1300 };
     struct column c[COLUMNS];
     char sql[1000] = "CREATE TABLE a.t (id int PRIMARY KEY";
-    static char names[COLUMNS][8];
+    static char names[COLUMNS][16];
     for (int i = 0; i < COLUMNS; i++) {
         snprintf(names[i], sizeof names[i], i ? "c%d" : "id", i);
         c[i] = (struct column){names[i], i ? TEXT : INT4, -1, i == 0};
