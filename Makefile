@@ -4,7 +4,7 @@
 #   make test                installs what is missing, builds, runs unit and end-to-end tests
 #   make demo                installs what is missing, builds, migrates a live database before your eyes
 #   SAN=asan | SAN=tsan      the same with sanitizers    CC=clang    the other compiler    WERROR=1    as CI builds
-#   LTO=                     the program is linked in a second instead of twenty, and runs a tenth slower
+#   LTO=                     the program is linked in a second instead of half a minute, and runs a tenth slower
 
 CC      ?= gcc
 ifeq ($(origin CC),default)
@@ -50,13 +50,15 @@ endif
 LTO := $(if $(SAN)$(FAILPOINTS)$(findstring clang,$(notdir $(CC))),,1)
 LTO_CFLAGS := $(if $(LTO),-flto -ffat-lto-objects)
 LTO_LDFLAGS := $(if $(LTO),-flto=auto $(OPT))
+# -fno-lto cannot be taken back further on in a command.
+FAST_LDFLAGS := $(if $(LTO),-fno-lto)
 
 # Failpoints (agent/base/failpoint.h) are compiled out unless FAILPOINTS=1.
 CPPFLAGS_ALL := -I. -D_GNU_SOURCE -DTIDEGATE_VERSION='"$(VERSION)"' -DHASH_NONFATAL_OOM=0 \
                 $(if $(FAILPOINTS),-DTIDEGATE_FAILPOINTS) $(PKG_CFLAGS)
 CFLAGS_ALL := -std=gnu17 $(OPT) -g $(WARN) $(HARDEN) $(SANFLAGS) $(if $(WERROR),-Werror) \
               -include agent/base/banned.h $(CFLAGS)
-LDFLAGS_ALL := $(SANFLAGS) $(if $(LTO),-fno-lto) -Wl,-z,relro,-z,now $(LDFLAGS)
+LDFLAGS_ALL := $(SANFLAGS) -Wl,-z,relro,-z,now $(LDFLAGS)
 LIBS := $(PKG_LIBS) -lpthread -lm
 
 SRC  := $(sort $(filter-out agent/main.c,$(wildcard agent/*.c agent/*/*.c decoders/*.c sinks/*.c sinks/*/*.c config/*.c)))
@@ -104,7 +106,7 @@ $(BUILD)/%.o: %.c | builddeps
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LTO_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(TESTLIB_OBJ) $(LIB)
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) $(FAST_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
 $(BUILD)/tests/bench/append: $(BUILD)/tests/bench/append.o $(LIB)
 	@$(CC) $(LDFLAGS_ALL) $(LTO_LDFLAGS) -o $@ $^ $(LIBS)
@@ -114,6 +116,8 @@ $(BUILD)/tests/bench/slow_disk.so: tests/bench/slow_disk.c
 $(BUILD)/tests/bench/hotpath: $(BUILD)/tests/bench/hotpath.o $(BUILD)/tests/bench/feed.o $(LIB)
 	@$(CC) $(LDFLAGS_ALL) $(LTO_LDFLAGS) -o $@ $^ $(LIBS)
 
+# With other flags they are other objects.
+$(OBJ) $(BUILD)/agent/main.o: Makefile
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .SECONDARY:
 
@@ -205,7 +209,7 @@ SIM_OBJ := $(SIM_SRC:%.c=$(BUILD)/%.o) $(BUILD)/tests/lib/fake_fs.o
 SIM_WRAP := spool_durable spool_append spool_retire spool_reader_open table_sync_filter schemas_next side_sync rewrite_tail
 SIM := $(BUILD)/tests/sim/sim
 $(SIM): $(SIM_OBJ) $(LIB)
-	@$(CC) $(LDFLAGS_ALL) $(SIM_WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LIBS)
+	@$(CC) $(LDFLAGS_ALL) $(FAST_LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LIBS)
 .PHONY: sim sim-short sim-selftest
 sim: $(SIM) sim-selftest ## simulates SEEDS=10000 histories with crashes and faults (FIRST=N), and that it finds bugs
 	@$(SIM) --seeds $(or $(SEEDS),10000) $(if $(FIRST),--first $(FIRST)) --jobs 2
