@@ -429,7 +429,8 @@ const struct option option_table[] = {
         RANGE(MS, HOUR),
         .doc = "How long a transaction on the target may take before fewer are joined into the "
                "next: so long others wait for its rows, and so much is done again when it fails. "
-               "One of the source is never split."},
+               "One of the source is never split. Several connections (`apply_jobs`) have a pace "
+               "of their own."},
     {.path = "sinks[].inflight_bytes",
         .type = OPTION_SIZE,
         AT_SINK(inflight_bytes),

@@ -52,7 +52,7 @@ struct resync_job {
     struct retry retry;
     uint64_t rows;   /* of the copy made last */
     uint32_t failed; /* table whose turn it is after the others */
-    uint64_t lane;   /* where the lane was when the attempt began */
+    uint64_t lane;   /* how far the lane had come when the attempt began */
     struct resync_refusals *refusals;
     pthread_mutex_t lock; /* guards what follows */
     uint32_t oid;
@@ -302,7 +302,10 @@ bring_back(struct resync_job *j, struct resync_row *row, struct err *err)
     if (!wait_until_left_out(j, row, err) || !open_target(j, err)) {
         return false;
     }
-    j->lane = resync_view_at(j->o.lane);
+    /* A refusal moves the row, and so has the lane settle before the next attempt. A join's does
+     * not; there the lane is followed. */
+    j->lane =
+        row->state == RESYNC_COPIED ? resync_view_at(j->o.lane) : resync_view_settled(j->o.lane);
     if (!find_copy(j, row, &moved, err)) {
         return false;
     }

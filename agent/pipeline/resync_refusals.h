@@ -26,9 +26,9 @@ struct resync_refusals;
 struct resync_refusals *resync_refusals_new(void);
 void resync_refusals_free(struct resync_refusals *r); /* accepts NULL */
 
-/* The copy of table `oid` from a snapshot at `sync` was refused with `why`; the lane had come to
- * `lane` before it began. False: it is worth another attempt. Reasons are the same when their
- * SQLSTATEs are, and where there is none, their texts. */
+/* The copy of table `oid` from a snapshot at `sync` was refused with `why`; before it began,
+ * everything up to `lane` was on the target, and durable. False: it is worth another attempt.
+ * Reasons are the same when their SQLSTATEs are, and where there is none, their texts. */
 bool resync_refusals_final(
     struct resync_refusals *r, uint32_t oid, uint64_t lane, uint64_t sync, const struct err *why);
 /* The table's next copy begins anew: it was copied, stopped, or is not asked for any more. */

@@ -45,7 +45,7 @@ struct resync_view {
 
     atomic_bool running, hold, held;
     atomic_uint_fast64_t adopted; /* generation; UINT64_MAX is none */
-    atomic_uint_fast64_t at, kept;
+    atomic_uint_fast64_t at, settled, kept;
 };
 
 struct resync_view *
@@ -207,6 +207,7 @@ resync_view_begin(struct resync_view *v, uint64_t at, struct err *err)
     }
     atomic_store(&v->held, false);
     atomic_store(&v->at, at);
+    atomic_store(&v->settled, at);
     atomic_store(&v->running, true);
     return true;
 }
@@ -236,6 +237,8 @@ resync_view_border(struct resync_view *v, uint64_t at, bool *hold, struct err *e
 {
     /* Asked first: who lets go has noted before that the table is back. */
     *hold = atomic_load(&v->hold);
+    /* Before the list: who sees that it was adopted asks how far everything is durable. */
+    atomic_store(&v->settled, at);
     if (!adopt(v, err)) {
         return false;
     }
@@ -439,6 +442,12 @@ uint64_t
 resync_view_at(const struct resync_view *v)
 {
     return atomic_load(&v->running) ? atomic_load(&v->at) : 0;
+}
+
+uint64_t
+resync_view_settled(const struct resync_view *v)
+{
+    return atomic_load(&v->running) ? atomic_load(&v->settled) : 0;
 }
 
 void

@@ -65,6 +65,9 @@ const char *resync_view_stopped(const struct resync_view *v, uint64_t *n);
 bool resync_view_left_out(const struct resync_view *v, uint64_t generation);
 /* Of the last place between two transactions; 0: no session is under way. */
 uint64_t resync_view_at(const struct resync_view *v);
+/* Up to where everything was durable at the sink when the session began, or at its last border:
+ * what is handed over since may still be on its way. 0 as above. */
+uint64_t resync_view_settled(const struct resync_view *v);
 /* Asks the lane to stand still between two transactions; held: it does, *at says where, and
  * everything up to there is durable at its sink. */
 void resync_view_hold(struct resync_view *v, bool hold);

@@ -175,6 +175,22 @@ others_learn_when_nothing_of_it_is_on_its_way(void **state)
     assert_false(resync_view_left_out(f->view, asked));
 }
 
+/* A change of the table that is handed over, and not committed on the target, is not there yet. */
+static void
+only_a_border_settles(void **state)
+{
+    struct fixture *f = *state;
+    lane(f, 100);
+    assert_int_equal(resync_view_settled(f->view), 100);
+    resync_view_passed(f->view, 200);
+    assert_int_equal(resync_view_at(f->view), 200);
+    assert_int_equal(resync_view_settled(f->view), 100);
+    (void)border(f, 250);
+    assert_int_equal(resync_view_settled(f->view), 250);
+    resync_view_end(f->view);
+    assert_int_equal(resync_view_settled(f->view), 0);
+}
+
 static void
 it_stands_still_where_it_is_told_to(void **state)
 {
@@ -329,6 +345,7 @@ main(void)
         TEST(it_comes_back_at_a_border_and_from_its_copy_on),
         TEST(a_session_begins_with_what_the_list_says),
         TEST(others_learn_when_nothing_of_it_is_on_its_way),
+        TEST(only_a_border_settles),
         TEST(it_stands_still_where_it_is_told_to),
         TEST(a_truncate_keeps_the_tables_that_are_in),
         TEST(a_refused_row_stops_its_table_for_good),
