@@ -64,7 +64,7 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-free_port() { /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+free_port() { /usr/bin/python3 "$top/tests/e2e/lib/ports.py"; }
 make_server() {
     local name=$1 port=$2 dir=$work/$1
     mkdir "$dir"

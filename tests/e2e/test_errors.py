@@ -8,7 +8,7 @@ import pytest
 
 from lib import load, paths
 from lib.agent import assert_clear_error
-from lib.server import free_port
+from lib.ports import free_port
 
 PASSWORD = "s3cr3t/Pa ss:w@rd%"
 

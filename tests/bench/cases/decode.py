@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from cases.insert_batches import TABLE, load
 from lib import paths
-from lib.server import free_port
+from lib.ports import free_port
 
 from suite import contest, cpu, peers
 from suite.agents import BenchAgent

@@ -6,12 +6,12 @@ The postmaster is a direct child, so its end is seen and awaited. The superuser 
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from urllib.parse import quote
 
 from . import paths, proc
+from .ports import free_port
 
 # Durability of the test servers themselves is not what is tested; a crash of the machine is not either.
 DEFAULTS = {
@@ -32,12 +32,6 @@ DEFAULTS = {
 # For `options` of psql(): the test writes although the database is fenced.
 UNFENCED = "-c default_transaction_read_only=off"
 BOOTSTRAP_PASSWORD = "bootstrap-only"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def literal(text):
