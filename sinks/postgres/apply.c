@@ -8,7 +8,8 @@
  * Where transactions are small and not grouped, the round trip would be a good part of the work,
  * and of the delay of a target that has caught up. Their statements have the server count the rows
  * (rows_flush_last): a wrong number is an error there, behind which it takes nothing up to the next
- * sync, the COMMIT included. It then follows without waiting, unless a sync is unanswered: a COMMIT
+ * sync, the COMMIT included. The last of them stores the position, too, which saves a statement.
+ * The COMMIT then follows without waiting, unless a sync is unanswered: a COMMIT
  * in front of that may have failed (deferred constraints), and what comes behind would be committed
  * with a position that passes over what was lost.
  *
@@ -155,24 +156,15 @@ apply_open_group(struct apply *a, struct err *err)
     return true;
 }
 
-static void
-put_u64(uint64_t v, uint8_t out[8])
-{
-    for (int i = 0; i < 8; i++) {
-        out[i] = (uint8_t)(v >> (56 - 8 * i));
-    }
-}
-
 static bool
-store_position(struct apply *a, struct err *err)
+store_position(struct apply *a, const struct origin_values *v, struct err *err)
 {
-    uint8_t lsn[8], stamp[8];
-    put_u64(a->group.position, lsn);
-    /* The server takes its own time for 0. */
-    int64_t us = a->group.commit_us ? a->group.commit_us - PG_EPOCH_OFFSET_US : 0;
-    put_u64((uint64_t)us, stamp);
-    const char *values[2] = {(const char *)lsn, (const char *)stamp};
-    static const int lengths[2] = {8, 8}, formats[2] = {1, 1};
+    const char *values[ORIGIN_VALUES_MAX];
+    int lengths[ORIGIN_VALUES_MAX];
+    static const int formats[ORIGIN_VALUES_MAX] = {1, 1, 1};
+    for (uint32_t i = 0; i < v->place; i++) {
+        values[i] = origin_value(v, i, &lengths[i]);
+    }
     struct flight_entry *e = pipe_next(&a->pipe, 80, err);
     if (!e) {
         return false;
@@ -180,8 +172,8 @@ store_position(struct apply *a, struct err *err)
     e->kind = FLIGHT_ROW;
     e->counted = true;
     e->label = "store the position on the target";
-    return pipe_execute(
-        &a->pipe, &(struct pipe_statement){ORIGIN_STORE, 2, values, lengths, formats}, err);
+    return pipe_execute(&a->pipe,
+        &(struct pipe_statement){ORIGIN_STORE, (int)v->place, values, lengths, formats}, err);
 }
 
 static void
@@ -217,18 +209,22 @@ owe_flush(struct apply *a)
     e->commit.position = a->group.position;
 }
 
-/* Rows, position, answers to all of them, and only then the commit: rows held back go first. */
+/* Rows, position, answers to all of them, and only then the commit: rows held back go first, and
+ * when they are few their last statement takes the position along. */
 static bool
 send_group(struct apply *a, bool durable, struct err *err)
 {
-    if (!rows_flush_last(&a->rows, err)) {
+    struct origin_values position = origin_values(
+        a->native ? ORIGIN_NATIVE : ORIGIN_ROW, a->origin, a->group.position, a->group.commit_us);
+    bool stored = false;
+    if (!rows_flush_last(&a->rows, &position, &stored, err)) {
         return false;
     }
     bool synchronous = durable && !a->native;
     if (synchronous && !pipe_control(&a->pipe, DURABLE_NAME, "ask the target for a flush", err)) {
         return false;
     }
-    if (!store_position(a, err)) {
+    if (!stored && !store_position(a, &position, err)) {
         return false;
     }
     owe_commit(a, synchronous);

@@ -88,17 +88,33 @@ put(struct bind *b, const struct value *v, uint32_t type)
     }
 }
 
-void
-bind_room(struct bind *b, uint32_t parameters)
+static void
+reserve(struct bind *b, uint32_t parameters)
 {
-    b->n = 0;
-    b->bytes = BIND_STATEMENT_BYTES + parameters * (size_t)BIND_PARAMETER_BYTES;
     if (parameters > b->cap) {
         b->cap = parameters;
         b->values = x_realloc(b->values, parameters * sizeof *b->values);
         b->lengths = x_realloc(b->lengths, parameters * sizeof *b->lengths);
         b->formats = x_realloc(b->formats, parameters * sizeof *b->formats);
     }
+}
+
+void
+bind_room(struct bind *b, uint32_t parameters)
+{
+    b->n = 0;
+    b->bytes = BIND_STATEMENT_BYTES + parameters * (size_t)BIND_PARAMETER_BYTES;
+    reserve(b, parameters);
+}
+
+void
+bind_append(struct bind *b, const void *data, int len)
+{
+    reserve(b, b->n + 1);
+    b->values[b->n] = data;
+    b->lengths[b->n] = len;
+    b->formats[b->n++] = 1;
+    b->bytes += (size_t)BIND_PARAMETER_BYTES + (size_t)len;
 }
 
 bool

@@ -33,6 +33,8 @@ bool bind_change(
     struct bind *b, const struct change *c, const struct shape *s, struct err *err) must_use;
 /* Empties it, with room for so many parameters, which the caller fills in. */
 void bind_room(struct bind *b, uint32_t parameters);
+/* One more parameter behind the others, in binary; `data` stays the caller's. */
+void bind_append(struct bind *b, const void *data, int len);
 /* Gives back memory that only a huge row needed. */
 void bind_trim(struct bind *b);
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "agent/base/arena.h"
+#include "sinks/postgres/origin.h"
 #include "sinks/postgres/sql.h"
 
 #define SQL_MAX ((size_t)1 << 20)
@@ -214,7 +215,8 @@ static bool
 same_shape(const struct cache_statement *st, const struct shape *s)
 {
     return st->op == s->op && st->any_row == s->any_row && st->many == s->many &&
-           st->counted == s->counted && memcmp(st->use, s->use, s->len) == 0;
+           st->counted == s->counted && st->stores == s->stores &&
+           memcmp(st->use, s->use, s->len) == 0;
 }
 
 static struct cache_statement *
@@ -239,16 +241,16 @@ send_prepare(struct pipe *p, const struct cache_table *t, const struct shape *s,
     struct buf sql;
     buf_init(&sql, SQL_MAX);
     sql_statement(t->relation, &t->target, s, &sql);
-    uint32_t *types = x_malloc((s->parameters + 1u) * sizeof *types);
-    sql_parameter_types(t->relation, &t->target, s, types);
+    uint32_t *types = x_malloc((s->parameters + ORIGIN_VALUES_MAX) * sizeof *types);
+    uint32_t n = sql_parameter_types(t->relation, &t->target, s, types);
     bool ok = buf_ok(&sql, "statement", err);
     if (ok) {
-        struct flight_entry *e = pipe_next(p, sql.len + s->parameters * sizeof *types + 64, err);
+        struct flight_entry *e = pipe_next(p, sql.len + n * sizeof *types + 64, err);
         ok = e != NULL;
         if (ok) {
             e->kind = FLIGHT_PREPARE;
             flight_copy_note(e, about);
-            ok = pipe_prepare(p, st->name, buf_cstr(&sql), (int)s->parameters, types, err);
+            ok = pipe_prepare(p, st->name, buf_cstr(&sql), (int)n, types, err);
         }
     }
     x_free(types);
@@ -273,6 +275,7 @@ cache_statement(struct cache *c, struct pipe *p, struct cache_table *t, const st
     st->any_row = s->any_row;
     st->many = s->many;
     st->counted = s->counted;
+    st->stores = s->stores;
     st->parameters = s->parameters;
     memcpy(st->use, s->use, s->len);
     if (!send_prepare(p, t, s, about, st, err)) {

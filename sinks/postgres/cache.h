@@ -27,6 +27,7 @@ struct cache_statement {
     char name[16];
     uint32_t parameters;
     uint8_t op;
+    uint8_t stores;
     bool any_row, many, counted;
     uint8_t use[]; /* one for each column */
 };

@@ -15,6 +15,7 @@
 
 #include "agent/base/arena.h"
 #include "agent/base/buf.h"
+#include "agent/base/clock.h"
 #include "agent/base/parse.h"
 #include "agent/pg/conn.h"
 #include "agent/pg/ident.h"
@@ -22,9 +23,6 @@
 #include "config/names.h"
 
 #define WHAT               "open the position on the target"
-#define LSN_OID            3220
-#define STAMP_OID          1184
-
 #define ABORT_MOVES_ORIGIN 160000 /* server version; see the header */
 
 /* Session locks: one stands for the table's row, one is shared by all connections of a sink but the
@@ -32,6 +30,54 @@
 #define ROW_LOCK           "tidegate "
 #define JOBS_LOCK          "tidegate jobs "
 #define LOCK_KEY           "pg_catalog.hashtextextended($1, 0)"
+
+const uint32_t origin_value_types[ORIGIN_VALUES_MAX] = {3220, 1184, 25};
+
+static void
+put_u64(uint64_t v, uint8_t out[8])
+{
+    for (int i = 0; i < 8; i++) {
+        out[i] = (uint8_t)(v >> (56 - 8 * i));
+    }
+}
+
+struct origin_values
+origin_values(enum origin_place place, const char *name, uint64_t position, int64_t commit_us)
+{
+    struct origin_values v = {.place = place, .name = name};
+    put_u64(position, v.lsn);
+    put_u64((uint64_t)(commit_us ? commit_us - PG_EPOCH_OFFSET_US : 0), v.stamp);
+    return v;
+}
+
+const char *
+origin_value(const struct origin_values *v, uint32_t i, int *len)
+{
+    *len = i < ORIGIN_NATIVE ? (int)sizeof v->lsn : (int)strlen(v->name);
+    return i == 0 ? (const char *)v->lsn : i == 1 ? (const char *)v->stamp : v->name;
+}
+
+void
+origin_store_with(enum origin_place place, uint32_t first, struct buf *sql)
+{
+    if (place == ORIGIN_ROW) {
+        buf_printf(sql,
+            "p AS (UPDATE tidegate.progress SET position = $%u, ordinal = 0, commit_time = $%u,"
+            " updated_at = pg_catalog.clock_timestamp() WHERE origin = $%u RETURNING 1)",
+            first, first + 1, first + 2);
+    }
+}
+
+void
+origin_store_select(enum origin_place place, uint32_t first, struct buf *sql)
+{
+    if (place == ORIGIN_NATIVE) {
+        buf_printf(sql, "pg_catalog.pg_replication_origin_xact_setup($%u, $%u)", first, first + 1);
+    } else {
+        /* An error that no row's values are likely to be refused with (ORIGIN_GONE). */
+        buf_str(sql, "pg_catalog.width_bucket(0, 0, 1, coalesce((SELECT 1 FROM p), 0))");
+    }
+}
 
 static bool
 flag(PGconn *conn, const char *sql, const char *name, bool *out, struct err *err)
@@ -111,12 +157,25 @@ read_position(PGconn *conn, const char *sql, const char *name, uint64_t *out, st
 }
 
 static bool
-prepare(PGconn *conn, const char *name, int n, const char *sql, struct err *err)
+prepare(PGconn *conn, const char *name, enum origin_place place, const char *sql, struct err *err)
 {
-    static const Oid types[2] = {LSN_OID, STAMP_OID};
-    PGresult *res = PQprepare(conn, name, sql, n, types);
+    PGresult *res = PQprepare(conn, name, sql, (int)place, origin_value_types);
     bool ok = PQresultStatus(res) == PGRES_COMMAND_OK || pg_result_error(err, conn, res, WHAT);
     PQclear(res);
+    return ok;
+}
+
+static bool
+prepare_store(PGconn *conn, enum origin_place place, struct err *err)
+{
+    struct buf sql;
+    buf_init(&sql, 4096);
+    buf_str(&sql, place == ORIGIN_ROW ? "WITH " : "");
+    origin_store_with(place, 1, &sql);
+    buf_str(&sql, place == ORIGIN_ROW ? " SELECT " : "SELECT pg_catalog.txid_current(), ");
+    origin_store_select(place, 1, &sql);
+    bool ok = buf_ok(&sql, WHAT, err) && prepare(conn, ORIGIN_STORE, place, buf_cstr(&sql), err);
+    buf_done(&sql);
     return ok;
 }
 
@@ -279,11 +338,8 @@ open_native(PGconn *conn, const char *name, struct origin *o, struct err *err)
 {
     return take_origin(conn, name, err) && no_jobs_left(conn, name, err) &&
            read_origin(conn, &o->stored, err) && adopt_row(conn, name, &o->stored, err) &&
-           prepare(conn, ORIGIN_STORE, 2,
-               "SELECT pg_catalog.pg_replication_origin_xact_setup($1, $2), "
-               "pg_catalog.txid_current()",
-               err) &&
-           prepare(conn, ORIGIN_FLUSH, 0,
+           prepare_store(conn, ORIGIN_NATIVE, err) &&
+           prepare(conn, ORIGIN_FLUSH, ORIGIN_NOWHERE,
                "SELECT pg_catalog.pg_replication_origin_session_progress(true)", err);
 }
 
@@ -340,21 +396,6 @@ no_hidden_position(PGconn *conn, const char *name, struct err *err)
 }
 
 static bool
-prepare_update(PGconn *conn, const char *name, struct err *err)
-{
-    struct buf sql;
-    buf_init(&sql, 4096);
-    buf_str(&sql,
-        "WITH m AS (UPDATE tidegate.progress SET position = $1, ordinal = 0, commit_time = $2,"
-        " updated_at = pg_catalog.clock_timestamp() WHERE origin = ");
-    sql_literal(&sql, name);
-    buf_str(&sql, " RETURNING 1) SELECT 1 / count(*) FROM m");
-    bool ok = buf_ok(&sql, WHAT, err) && prepare(conn, ORIGIN_STORE, 2, buf_cstr(&sql), err);
-    buf_done(&sql);
-    return ok;
-}
-
-static bool
 open_table(PGconn *conn, const char *name, struct origin *o, struct err *err)
 {
     bool exists;
@@ -375,7 +416,7 @@ open_table(PGconn *conn, const char *name, struct origin *o, struct err *err)
     if (o->stored == 0 && !o->marked && !no_hidden_position(conn, name, err)) {
         return false;
     }
-    return prepare_update(conn, name, err);
+    return prepare_store(conn, ORIGIN_ROW, err);
 }
 
 bool
@@ -397,7 +438,7 @@ origin_join(
     char *own = x_printf("%s" ORIGIN_JOB_SUFFIX "%u", name, number);
     bool ok =
         jobs_lock(conn, "SELECT pg_catalog.pg_try_advisory_lock_shared(" LOCK_KEY ")", name, err) &&
-        (!origin->marked || take_origin(conn, own, err)) && prepare_update(conn, name, err);
+        (!origin->marked || take_origin(conn, own, err)) && prepare_store(conn, ORIGIN_ROW, err);
     x_free(own);
     return ok;
 }

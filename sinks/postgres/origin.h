@@ -18,15 +18,42 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/base/buf.h"
 #include "agent/base/err.h"
 
 /* Prepared statement that stores a position in the open transaction and gives it a transaction id,
- * so that a commit record is written: (pg_lsn, timestamptz), answers one row; an error when the
- * position has nowhere to go. */
+ * so that a commit record is written. Its parameters are an origin_values; it answers one row. */
 #define ORIGIN_STORE "tg_position"
 /* With an origin: makes the transactions committed so far durable; outside of a transaction. The
  * table's row is made durable by committing it with synchronous_commit on. */
 #define ORIGIN_FLUSH "tg_flush"
+/* The SQLSTATE of a statement that stores a position, when the table's row is gone. */
+#define ORIGIN_GONE  "2201G"
+
+/* Where statements store it. The number is that of their parameters for it. */
+enum origin_place {
+    ORIGIN_NOWHERE = 0,
+    ORIGIN_NATIVE = 2, /* pg_lsn, timestamptz */
+    ORIGIN_ROW = 3,    /* and text: the name of the row */
+};
+#define ORIGIN_VALUES_MAX 3u
+extern const uint32_t origin_value_types[ORIGIN_VALUES_MAX];
+
+/* A position as these parameters, in binary. */
+struct origin_values {
+    enum origin_place place;
+    uint8_t lsn[8], stamp[8];
+    const char *name; /* borrowed */
+};
+/* `commit_us`: since 1970, on the source; 0: the server takes its own time. */
+struct origin_values origin_values(
+    enum origin_place place, const char *name, uint64_t position, int64_t commit_us);
+const char *origin_value(const struct origin_values *v, uint32_t i, int *len);
+
+/* For a statement that stores the position along with rows, from parameter `first` on: a CTE "p"
+ * that it needs beside its own, or nothing, and an expression of its answer. */
+void origin_store_with(enum origin_place place, uint32_t first, struct buf *sql);
+void origin_store_select(enum origin_place place, uint32_t first, struct buf *sql);
 
 struct origin {
     bool native;     /* position in a replication origin; else in the table */

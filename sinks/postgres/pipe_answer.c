@@ -8,6 +8,7 @@
 
 #include "agent/base/failpoint.h"
 #include "agent/pg/conn.h"
+#include "sinks/postgres/origin.h"
 #include "sinks/postgres/pipe.intern.h"
 
 static void
@@ -53,10 +54,6 @@ wrong_count(struct pipe *p, const struct flight_entry *e, const char *count, str
     p->refused = e->kind;
     p->missing = strcmp(count, "0") == 0 && e->op != CHANGE_INSERT;
     flight_describe(e, what, sizeof what);
-    if (!e->relation) {
-        return err_set(err, ERR_FATAL, "%s: the position's row is gone from the target",
-            e->label ? e->label : what);
-    }
     if (strcmp(count, "0") != 0) {
         err_set(err, ERR_DATA, "%s: %s rows of the target have this key", what, count);
         return err_hint(err, "the target's table needs the unique index that the source has");
@@ -91,6 +88,13 @@ server_counted(const struct flight_entry *e, const PGresult *res)
 {
     const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
     return e->counted && state && (!strcmp(state, "22012") || !strcmp(state, "21000"));
+}
+
+static bool
+position_is_gone(const struct flight_entry *e, const PGresult *res)
+{
+    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    return e->counted && state && strcmp(state, ORIGIN_GONE) == 0;
 }
 
 static bool
@@ -130,7 +134,12 @@ pipe_take_answer(struct pipe *p, PGresult *res, struct err *err)
         return true;
     }
     if (server_counted(e, res)) {
-        return e->relation ? wrong_batch(p, e, "more or fewer", err) : wrong_count(p, e, "0", err);
+        return wrong_batch(p, e, "more or fewer", err);
+    }
+    if (position_is_gone(e, res)) {
+        p->broken = true;
+        return err_set(err, ERR_FATAL,
+            "store the position on the target: its row is gone from table 'tidegate.progress'");
     }
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
         return pipe_answer_failed(p, e, res, err);

@@ -88,18 +88,41 @@ send_bound(struct rows *w, enum flight_kind kind, uint32_t rows, const char *nam
     return pipe_execute(w->pipe, &s, err);
 }
 
+/* Where the run stores the position: it does when it is the last of everything held back. */
+static uint8_t
+place_of_position(const struct rows *w, const struct batch *b)
+{
+    bool last = w->held.oldest == b->table && w->held.newest == b->table && b->table->held.len == 1;
+    return (uint8_t)(w->position && last ? w->position->place : ORIGIN_NOWHERE);
+}
+
+/* What the statement needs beside what was bound. */
+static void
+bind_position(struct rows *w, const struct shape *s)
+{
+    for (uint32_t i = 0; i < s->stores; i++) {
+        int len;
+        const char *value = origin_value(w->position, i, &len);
+        bind_append(&w->bind, value, len);
+    }
+    w->position = s->stores ? NULL : w->position;
+}
+
 static bool
 send_few(struct rows *w, struct batch *b, struct err *err)
 {
+    uint8_t place = place_of_position(w, b);
     b->shape.counted = w->counted;
     for (uint32_t i = 0; i < b->len; i++) {
         const struct flight_entry *note = &b->notes[i];
+        b->shape.stores = i == b->len - 1 ? place : ORIGIN_NOWHERE;
         const struct cache_statement *st =
             cache_statement(&w->cache, w->pipe, b->table, &b->shape, note, err);
         if (!st) {
             return false;
         }
         batch_bind_row(b, i, &w->bind);
+        bind_position(w, &b->shape);
         if (!send_bound(w, FLIGHT_ROW, 1, st->name, note, err)) {
             return false;
         }
@@ -113,10 +136,14 @@ send_many(struct rows *w, struct batch *b, struct err *err)
     const struct flight_entry *note = &b->notes[0];
     b->shape.many = true;
     b->shape.counted = w->counted;
+    b->shape.stores = place_of_position(w, b);
     const struct cache_statement *st =
         cache_statement(&w->cache, w->pipe, b->table, &b->shape, note, err);
-    return st && batch_bind(b, &b->table->target, &w->bind, err) &&
-           send_bound(w, FLIGHT_BATCH, b->len, st->name, note, err);
+    if (!st || !batch_bind(b, &b->table->target, &w->bind, err)) {
+        return false;
+    }
+    bind_position(w, &b->shape);
+    return send_bound(w, FLIGHT_BATCH, b->len, st->name, note, err);
 }
 
 static bool
@@ -228,12 +255,15 @@ counting_it_pays(const struct rows *w)
 }
 
 bool
-rows_flush_last(struct rows *w, struct err *err)
+rows_flush_last(struct rows *w, const struct origin_values *position, bool *stored, struct err *err)
 {
     /* Where something must be waited for anyhow, it would gain nothing. */
     w->counted = !pipe_must_wait(w->pipe) && !w->pipe->copy.open && counting_it_pays(w);
+    w->position = w->counted ? position : NULL;
     bool ok = rows_flush(w, err);
+    *stored = w->counted && !w->position;
     w->counted = false;
+    w->position = NULL;
     return ok;
 }
 

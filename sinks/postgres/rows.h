@@ -18,6 +18,7 @@
 #include "sinks/postgres/bind.h"
 #include "sinks/postgres/cache.h"
 #include "sinks/postgres/held.h"
+#include "sinks/postgres/origin.h"
 #include "sinks/postgres/pipe.h"
 
 /* The last COPY; it is open as long as `pipe->copy.open` says so. */
@@ -35,6 +36,7 @@ struct rows {
     int64_t trip_us; /* of a question to the server */
     bool row_by_row;
     bool counted; /* statements are sent so that the server refuses a wrong number of rows */
+    const struct origin_values *position; /* for the last statement to store; NULL: no longer */
     struct held held;
     struct batch_image image;
     struct rows_copy copy;
@@ -55,8 +57,10 @@ bool rows_upsert(struct rows *w, const struct change *c, size_t *bytes, struct e
 /* Sends what is held back. */
 bool rows_flush(struct rows *w, struct err *err) must_use;
 /* The same, as the last rows before a COMMIT: when they are few, the server looks at the number of
- * rows by itself, and the COMMIT need not wait for the answers. */
-bool rows_flush_last(struct rows *w, struct err *err) must_use;
+ * rows by itself, and the COMMIT need not wait for the answers. The last statement stores
+ * `position` then, too; *stored says whether it did. */
+bool rows_flush_last(
+    struct rows *w, const struct origin_values *position, bool *stored, struct err *err) must_use;
 /* Forgets what is held back: the transaction is to be rolled back. */
 void rows_drop(struct rows *w);
 

@@ -289,6 +289,7 @@ begin_shape(const struct change *c, struct shape *out, struct err *err)
     }
     out->len = c->relation->columns_len;
     out->any_row = out->many = out->counted = out->assumed = false;
+    out->stores = 0;
     out->parameters = 0;
     memset(out->use, 0, out->len);
     return true;

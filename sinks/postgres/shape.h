@@ -39,14 +39,16 @@ enum shape_use {
 #define SHAPE_COLUMNS_MAX 1664
 
 struct shape {
-    uint8_t op;   /* enum shape_op */
-    bool any_row; /* several rows may match (no key): touch just one of them */
-    bool many;    /* for several rows at once: each parameter is an array */
-    bool assumed; /* an identity ALWAYS is matched, because it rarely changes: the row may be
-                     missing only for that */
-    bool counted; /* the server refuses the statement by itself when it touches more or fewer rows
-                     than it is for; not of an upsert, a probe or a replace */
-    uint16_t len; /* columns */
+    uint8_t op;     /* enum shape_op */
+    bool any_row;   /* several rows may match (no key): touch just one of them */
+    bool many;      /* for several rows at once: each parameter is an array */
+    bool assumed;   /* an identity ALWAYS is matched, because it rarely changes: the row may be
+                       missing only for that */
+    bool counted;   /* the server refuses the statement by itself when it touches more or fewer rows
+                       than it is for; not of an upsert, a probe or a replace */
+    uint8_t stores; /* enum origin_place: counted, it stores the position, too, by so many
+                       parameters more */
+    uint16_t len;   /* columns */
     uint32_t parameters;
     uint8_t use[SHAPE_COLUMNS_MAX];
 };

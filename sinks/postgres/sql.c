@@ -17,6 +17,7 @@
 #include "sinks/postgres/sql.h"
 
 #include "agent/pg/ident.h"
+#include "sinks/postgres/origin.h"
 
 struct builder {
     const struct relation *r;
@@ -346,8 +347,16 @@ changing(struct builder *b, const char *verb, const char *join)
 static void
 count_text(struct builder *b)
 {
-    buf_str(b->out, b->s->many ? " RETURNING 1) SELECT 1 / (count(*) = cardinality($1))::int FROM m"
-                               : " RETURNING 1) SELECT 1 / coalesce((SELECT 1 FROM m), 0)");
+    const struct shape *s = b->s;
+    buf_str(b->out, s->stores == ORIGIN_ROW ? " RETURNING 1), " : " RETURNING 1)");
+    origin_store_with(s->stores, s->parameters + 1, b->out);
+    buf_str(b->out, s->many ? " SELECT 1 / (count(*) = cardinality($1))::int"
+                            : " SELECT 1 / coalesce((SELECT 1 FROM m), 0)");
+    if (s->stores) {
+        buf_str(b->out, ", ");
+        origin_store_select(s->stores, s->parameters + 1, b->out);
+    }
+    buf_str(b->out, s->many ? " FROM m" : "");
 }
 
 void
@@ -411,7 +420,7 @@ parameter_type(const struct relation *r, const struct target *t, const struct sh
     return s->use[i] & source ? r->columns[i].type_oid : t->columns[i].type_oid;
 }
 
-void
+uint32_t
 sql_parameter_types(
     const struct relation *r, const struct target *t, const struct shape *s, uint32_t *types)
 {
@@ -426,6 +435,10 @@ sql_parameter_types(
             types[n++] = parameter_type(r, t, s, i, USE_MATCH_SOURCE);
         }
     }
+    for (uint32_t i = 0; i < s->stores; i++) {
+        types[n++] = origin_value_types[i];
+    }
+    return n;
 }
 
 void

@@ -16,8 +16,8 @@
 
 void sql_statement(
     const struct relation *r, const struct target *t, const struct shape *s, struct buf *out);
-/* Type oids of the parameters: s->parameters of them. */
-void sql_parameter_types(
+/* Type oids of the parameters: s->parameters and s->stores of them. Returns how many. */
+uint32_t sql_parameter_types(
     const struct relation *r, const struct target *t, const struct shape *s, uint32_t *types);
 
 /* COPY FROM STDIN, in binary, of what an insert of the shape sets. */

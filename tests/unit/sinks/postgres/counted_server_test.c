@@ -2,8 +2,10 @@
  *
  * Small transactions, whose rows the server counts by itself, so that their COMMITs do not wait for
  * answers: a wrong number must still keep the transaction and its position out of the target, and
- * let everything before it in.
+ * let everything before it in. The position goes along with the last of them, into an origin or,
+ * for a role that may use none, into its table's row.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/base/clock.h"
@@ -15,17 +17,44 @@ static struct column pair[] = {{"id", INT4, -1, true}, {"v", INT4, -1, false}};
 static struct relation t;
 
 static int
-setup(void **state)
+start(void **state)
+{
+    fixture_start(state);
+    if (db) {
+        pg_do(db, "CREATE ROLE maker LOGIN; GRANT CREATE ON DATABASE postgres TO maker");
+    }
+    return 0;
+}
+
+static int
+setup_as(void **state, const char *dsn)
 {
     fixture_setup(state);
     feed.ops = sink_find("postgresql");
     t = rows_relation(1, "a", "t", 'd', pair, 2);
     if (db) {
         pg_do(db, "CREATE TABLE a.t (id int PRIMARY KEY, v int);"
-                  "INSERT INTO a.t SELECT g, 0 FROM generate_series(0, 99) g");
+                  "INSERT INTO a.t SELECT g, 0 FROM generate_series(0, 99) g;"
+                  "GRANT USAGE ON SCHEMA a TO maker; GRANT ALL ON a.t TO maker");
+        params.dsn = dsn ? dsn : params.dsn;
         feed_open(&feed, &params, 0x1000);
     }
     return 0;
+}
+
+static int
+setup(void **state)
+{
+    return setup_as(state, NULL);
+}
+
+/* As a role that may not use origins. */
+static int
+setup_row(void **state)
+{
+    static char dsn[200];
+    snprintf(dsn, sizeof dsn, "host=%s port=5432 dbname=postgres user=maker", server.dir);
+    return setup_as(state, dsn);
 }
 
 static struct change
@@ -206,10 +235,39 @@ the_servers_own_words_are_kept(void **state)
     is_left("0 100", 0x1000);
 }
 
+/* Somebody empties the table that the position stands in. */
+static void
+without_its_row_nothing_is_committed(void **state)
+{
+    NEEDS_SERVER();
+    put(0x2000, CHANGE_UPDATE, 0, 1);
+    feed_sync(&feed);
+    static const int sizes[] = {1, 20};
+    for (int i = 0; i < 2; i++) {
+        pg_do(db, "DELETE FROM tidegate.progress");
+        feed_begin(&feed, 0x3000);
+        for (int id = 0; id < sizes[i]; id++) {
+            feed_row(&feed, change_of(CHANGE_UPDATE, id, 8));
+        }
+        struct change commit = {.kind = CHANGE_COMMIT, .position = {0x3000, 0}};
+        struct sink_progress p;
+        assert_false(
+            sink_apply(feed.sink, &commit, &feed.err) && sink_sync(feed.sink, &p, &feed.err));
+        assert_int_equal(feed.err.class, ERR_FATAL);
+        assert_non_null(strstr(feed.err.text, "its row is gone from table 'tidegate.progress'"));
+        is_left("7 100", 0x1000);
+    }
+}
+
 int
 main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, fixture_teardown)
+#define T(f)                                                                                       \
+    cmocka_unit_test_setup_teardown(f, setup, fixture_teardown),                                   \
+    {                                                                                              \
+        "in a row: " #f, f, setup_row, fixture_teardown, NULL                                      \
+    }
+#define T_ROW(f) cmocka_unit_test_setup_teardown(f, setup_row, fixture_teardown)
     const struct CMUnitTest tests[] = {
         T(small_transactions_arrive),
         T(a_missing_row_keeps_its_transaction_out),
@@ -219,6 +277,7 @@ main(void)
         T(a_row_taken_away_by_a_new_trigger_is_noticed),
         T(nothing_is_committed_behind_a_commit_that_fails),
         T(the_servers_own_words_are_kept),
+        T_ROW(without_its_row_nothing_is_committed),
     };
-    return cmocka_run_group_tests(tests, fixture_start, fixture_stop);
+    return cmocka_run_group_tests(tests, start, fixture_stop);
 }

@@ -4,11 +4,12 @@
  */
 #include <string.h>
 
+#include "sinks/postgres/origin.h"
 #include "sinks/postgres/sql.h"
 #include "tests/lib/rows.h"
 #include "tests/lib/unit.h"
 
-enum { INT4 = 23, TEXT = 25, JSON = 114, NUMERIC = 1700, OWN = 20000 };
+enum { INT4 = 23, TEXT = 25, JSON = 114, STAMP = 1184, NUMERIC = 1700, LSN = 3220, OWN = 20000 };
 
 static struct column columns[] = {
     {"id", INT4, -1, true},
@@ -101,6 +102,33 @@ a_counted_statement_fails_by_itself(void **state)
         "WITH m AS (DELETE FROM ONLY \"public\".\"t\" AS d USING (SELECT unnest($1) AS p1) AS u"
         " WHERE d.\"id\" = ANY (ARRAY[u.p1]) RETURNING 1)"
         " SELECT 1 / (count(*) = cardinality($1))::int FROM m");
+}
+
+static void
+a_counted_statement_takes_the_position_along(void **state)
+{
+    (void)state;
+    uint32_t types[8];
+    sql_of(rows_insert(&relation, ROW("1", "a", NULL)));
+    shape.stores = ORIGIN_NATIVE;
+    assert_string_equal(counted(false),
+        "WITH m AS (INSERT INTO \"public\".\"t\" (\"id\", \"name\", \"doc\")"
+        " VALUES ($1, $2, $3) RETURNING 1) SELECT 1 / coalesce((SELECT 1 FROM m), 0),"
+        " pg_catalog.pg_replication_origin_xact_setup($4, $5)");
+    assert_int_equal(sql_parameter_types(&relation, &target, &shape, types), 5);
+    sql_of(rows_delete(&relation, ROW("1", NULL, NULL)));
+    shape.stores = ORIGIN_ROW;
+    assert_string_equal(counted(true),
+        "WITH m AS (DELETE FROM ONLY \"public\".\"t\" AS d USING (SELECT unnest($1) AS p1) AS u"
+        " WHERE d.\"id\" = ANY (ARRAY[u.p1]) RETURNING 1),"
+        " p AS (UPDATE tidegate.progress SET position = $2, ordinal = 0, commit_time = $3,"
+        " updated_at = pg_catalog.clock_timestamp() WHERE origin = $4 RETURNING 1)"
+        " SELECT 1 / (count(*) = cardinality($1))::int,"
+        " pg_catalog.width_bucket(0, 0, 1, coalesce((SELECT 1 FROM p), 0)) FROM m");
+    assert_int_equal(sql_parameter_types(&relation, &target, &shape, types), 4);
+    assert_int_equal(types[1], LSN);
+    assert_int_equal(types[2], STAMP);
+    assert_int_equal(types[3], TEXT);
 }
 
 static void
@@ -398,6 +426,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(insert_names_every_column),
         T(a_counted_statement_fails_by_itself),
+        T(a_counted_statement_takes_the_position_along),
         T(insert_leaves_out_generated_columns),
         T(insert_overrides_an_identity_that_is_always_generated),
         T(insert_without_columns_takes_defaults),
