@@ -10,8 +10,10 @@
 
 #include "agent/base/clock.h"
 #include "tests/lib/sink_fixture.h"
+#include "tests/lib/slow_way.h"
 
 enum { INT4 = 23 };
+enum { A_LONG_WAY_US = 5000 };    /* as a trip, far more than COUNTING_NEAR_US of counting.h */
 enum { SYNC_IS_DUE_US = 150000 }; /* more than SYNC_INTERVAL_US of apply.c */
 static struct column pair[] = {{"id", INT4, -1, true}, {"v", INT4, -1, false}};
 static struct relation t;
@@ -235,6 +237,29 @@ the_servers_own_words_are_kept(void **state)
     is_left("0 100", 0x1000);
 }
 
+/* Near by, so many rows would be counted here, and named with their number. */
+static void
+over_a_long_way_the_rows_of_larger_ones_are_counted_there(void **state)
+{
+    NEEDS_SERVER();
+    if (params.apply_jobs > 1) {
+        skip();
+    }
+    struct slow_way way;
+    slow_way_open(&way, &server, A_LONG_WAY_US);
+    char dsn[200];
+    snprintf(dsn, sizeof dsn, "host=%s port=5432 dbname=postgres user=postgres", way.dir);
+    params.dsn = dsn;
+    fixture_reopen(0x1000);
+    pg_do(db, "INSERT INTO a.t SELECT g, 0 FROM generate_series(100, 248) g");
+    put(0x2000, CHANGE_UPDATE, 0, 5);
+    refused(0x3000, CHANGE_UPDATE, 100, 150);
+    assert_non_null(strstr(feed.err.text, "more or fewer rows were touched"));
+    is_left("35 249", 0x2000);
+    feed_close(&feed);
+    slow_way_close(&way);
+}
+
 /* Somebody empties the table that the position stands in. */
 static void
 without_its_row_nothing_is_committed(void **state)
@@ -267,7 +292,8 @@ main(void)
     {                                                                                              \
         "in a row: " #f, f, setup_row, fixture_teardown, NULL                                      \
     }
-#define T_ROW(f) cmocka_unit_test_setup_teardown(f, setup_row, fixture_teardown)
+#define T_ORIGIN(f) cmocka_unit_test_setup_teardown(f, setup, fixture_teardown)
+#define T_ROW(f)    cmocka_unit_test_setup_teardown(f, setup_row, fixture_teardown)
     const struct CMUnitTest tests[] = {
         T(small_transactions_arrive),
         T(a_missing_row_keeps_its_transaction_out),
@@ -277,6 +303,7 @@ main(void)
         T(a_row_taken_away_by_a_new_trigger_is_noticed),
         T(nothing_is_committed_behind_a_commit_that_fails),
         T(the_servers_own_words_are_kept),
+        T_ORIGIN(over_a_long_way_the_rows_of_larger_ones_are_counted_there),
         T_ROW(without_its_row_nothing_is_committed),
     };
     return cmocka_run_group_tests(tests, start, fixture_stop);
