@@ -107,6 +107,9 @@ slow_way_open(struct slow_way *w, const struct pg_server *to, int64_t delay_us)
 void
 slow_way_close(struct slow_way *w)
 {
+    if (w->dir == NULL) {
+        return;
+    }
     need(eventfd_write(w->stop, 1) == 0, "slow_way: stop");
     thread_join(&w->thread);
     close(w->listener);

@@ -22,6 +22,6 @@ struct slow_way {
 
 /* `delay_us`: in each direction. Aborts the program when it cannot be made. */
 void slow_way_open(struct slow_way *w, const struct pg_server *to, int64_t delay_us);
-void slow_way_close(struct slow_way *w);
+void slow_way_close(struct slow_way *w); /* accepts an all-zero one */
 
 #endif
