@@ -171,6 +171,7 @@ store_position(struct apply *a, const struct origin_values *v, struct err *err)
     }
     e->kind = FLIGHT_ROW;
     e->counted = true;
+    e->stores = v->place == ORIGIN_ROW;
     e->label = "store the position on the target";
     return pipe_execute(&a->pipe,
         &(struct pipe_statement){ORIGIN_STORE, (int)v->place, values, lengths, formats}, err);

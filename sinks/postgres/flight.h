@@ -45,6 +45,7 @@ struct flight_entry {
     uint8_t key_len;
     uint8_t key_columns;
     bool counted; /* of a ROW or BATCH: the server itself refuses a wrong number of rows */
+    bool stores;  /* it stores the position, too, in the table's row (ORIGIN_ROW) */
     uint32_t rows;
     size_t bytes; /* sent for it */
     struct position position;

@@ -94,7 +94,17 @@ static bool
 position_is_gone(const struct flight_entry *e, const PGresult *res)
 {
     const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-    return e->counted && state && strcmp(state, ORIGIN_GONE) == 0;
+    return e->stores && state && strcmp(state, ORIGIN_GONE) == 0;
+}
+
+static bool
+position_gone(struct pipe *p, struct err *err)
+{
+    p->broken = true;
+    err_set(err, ERR_FATAL,
+        "store the position on the target: its row is gone from table 'tidegate.progress'");
+    return err_hint(err, "nobody but the agent may write to that table: find who does; "
+                         "'tidegate verify' shows whether source and target still agree");
 }
 
 static bool
@@ -137,9 +147,7 @@ pipe_take_answer(struct pipe *p, PGresult *res, struct err *err)
         return wrong_batch(p, e, "more or fewer", err);
     }
     if (position_is_gone(e, res)) {
-        p->broken = true;
-        return err_set(err, ERR_FATAL,
-            "store the position on the target: its row is gone from table 'tidegate.progress'");
+        return position_gone(p, err);
     }
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
         return pipe_answer_failed(p, e, res, err);

@@ -83,6 +83,7 @@ send_bound(struct rows *w, enum flight_kind kind, uint32_t rows, const char *nam
     e->kind = (uint8_t)kind;
     e->rows = rows;
     e->counted = w->counted;
+    e->stores = w->stores;
     flight_copy_note(e, about);
     struct pipe_statement s = {name, (int)b->n, b->values, b->lengths, b->formats};
     return pipe_execute(w->pipe, &s, err);
@@ -106,6 +107,7 @@ bind_position(struct rows *w, const struct shape *s)
         bind_append(&w->bind, value, len);
     }
     w->position = s->stores ? NULL : w->position;
+    w->stores = s->stores == ORIGIN_ROW;
 }
 
 static bool
@@ -262,7 +264,7 @@ rows_flush_last(struct rows *w, const struct origin_values *position, bool *stor
     w->position = w->counted ? position : NULL;
     bool ok = rows_flush(w, err);
     *stored = w->counted && !w->position;
-    w->counted = false;
+    w->counted = w->stores = false;
     w->position = NULL;
     return ok;
 }

@@ -37,6 +37,7 @@ struct rows {
     bool row_by_row;
     bool counted; /* statements are sent so that the server refuses a wrong number of rows */
     const struct origin_values *position; /* for the last statement to store; NULL: no longer */
+    bool stores;                          /* what is bound stores it in the table's row */
     struct held held;
     struct batch_image image;
     struct rows_copy copy;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/base/clock.h"
+#include "sinks/postgres/origin.h"
 #include "tests/lib/sink_fixture.h"
 #include "tests/lib/slow_way.h"
 
@@ -266,6 +267,24 @@ teardown_way(void **state)
     return 0;
 }
 
+/* What the server says of a lost position, a row of the user's may be refused with as well. */
+static void
+a_row_refused_with_the_same_words_is_no_lost_position(void **state)
+{
+    NEEDS_SERVER();
+    put(0x2000, CHANGE_UPDATE, 0, 1);
+    feed_sync(&feed);
+    pg_do(db, "CREATE FUNCTION a.f() RETURNS trigger LANGUAGE plpgsql AS"
+              " $$ BEGIN IF new.v = 8 THEN RAISE 'no' USING errcode = '" ORIGIN_GONE "'; END IF;"
+              " RETURN new; END $$;"
+              "CREATE TRIGGER g BEFORE UPDATE ON a.t FOR EACH ROW EXECUTE FUNCTION a.f();"
+              "ALTER TABLE a.t ENABLE ALWAYS TRIGGER g");
+    refused(0x3000, CHANGE_UPDATE, 10, 1);
+    assert_string_equal(feed.err.sqlstate, ORIGIN_GONE);
+    is_left("7 100", 0x2000);
+    pg_do(db, "DROP FUNCTION a.f() CASCADE");
+}
+
 /* Somebody empties the table that the position stands in. */
 static void
 without_its_row_nothing_is_committed(void **state)
@@ -308,6 +327,8 @@ main(void)
         T(a_row_taken_away_by_a_new_trigger_is_noticed),
         T(nothing_is_committed_behind_a_commit_that_fails),
         T(the_servers_own_words_are_kept),
+        cmocka_unit_test_setup_teardown(
+            a_row_refused_with_the_same_words_is_no_lost_position, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(
             over_a_long_way_the_rows_of_larger_ones_are_counted_there, setup, teardown_way),
         T_ROW(without_its_row_nothing_is_committed),
