@@ -7,9 +7,10 @@
  * keep the sender going meanwhile.
  *
  * What they hold bounds the nap. A TCP connection's grow to megabytes. A Unix socket has the
- * sender's 208 KiB (net.core.wmem_default) and each message is charged with its bookkeeping, about
- * a KiB: full after some two hundred, which a fast walsender sends within a millisecond, and then
- * it stands still until the nap is over.
+ * sender's 208 KiB (net.core.wmem_default), and each message is charged with its bookkeeping, too:
+ * full after some two hundred small ones, which a fast walsender sends within a millisecond. Then
+ * it stands still until the nap is over. So there a nap ends when a quarter of the socket is full,
+ * going by what came lately: streams come in bursts.
  *
  * Only a stream of many messages is slowed down by a nap, one commit never waits for it.
  * Pure: the caller brings the clock and sleeps.
@@ -18,30 +19,45 @@
 #define TG_PG_NAP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#define NAP_TCP_US    1000
-#define NAP_UNIX_US   100
+#define NAP_US        1000
+#define NAP_UNIX_US   100   /* before anything is known of the stream */
 #define NAP_WINDOW_US 2000  /* least time over which the rate is taken */
 #define NAP_BUSY      20000 /* messages a second from which on naps pay */
 
+#define NAP_UNIX_ROOM 212992
+/* What a message takes of it, at most: memory is handed out in powers of two. */
+#define NAP_CHARGE    768
+
 struct nap {
+    bool unix_socket;
     int64_t length_us;
     int64_t since_us; /* begin of the window; 0: none yet */
-    uint64_t messages;
+    uint64_t messages, charge;
 };
 
 static inline void
 nap_init(struct nap *n, bool unix_socket)
 {
-    *n = (struct nap){.length_us = unix_socket ? NAP_UNIX_US : NAP_TCP_US};
+    *n = (struct nap){.unix_socket = unix_socket, .length_us = unix_socket ? NAP_UNIX_US : NAP_US};
 }
 
-/* A message was read. */
+/* A message of so many bytes was read. */
 static inline void
-nap_count(struct nap *n)
+nap_count(struct nap *n, size_t bytes)
 {
     n->messages++;
+    n->charge += NAP_CHARGE + 2 * bytes;
+}
+
+/* The time in which a quarter of the socket fills, when this came within `window_us`. */
+static inline int64_t
+nap_length_us(uint64_t charge, int64_t window_us)
+{
+    uint64_t quarter = (uint64_t)NAP_UNIX_ROOM / 4 * (uint64_t)window_us / (charge + 1);
+    return quarter < NAP_US ? (int64_t)quarter : NAP_US;
 }
 
 /* Nothing is left to read at `now_us` (monotonic): microseconds to sleep before asking again, or 0.
@@ -54,8 +70,11 @@ nap_us(struct nap *n, int64_t now_us)
         return n->messages * 1000000 >= (uint64_t)NAP_BUSY * NAP_WINDOW_US ? n->length_us : 0;
     }
     bool busy = n->since_us != 0 && n->messages * 1000000 >= (uint64_t)NAP_BUSY * (uint64_t)window;
+    if (busy && n->unix_socket) {
+        n->length_us = nap_length_us(n->charge, window);
+    }
     n->since_us = now_us;
-    n->messages = 0;
+    n->messages = n->charge = 0;
     return busy ? n->length_us : 0;
 }
 

@@ -280,7 +280,7 @@ pg_stream_read(
         return true;
     }
     *got = true;
-    nap_count(&s->nap);
+    nap_count(&s->nap, (size_t)n);
     return parse_frame((uint8_t *)s->current, (size_t)n, out, err);
 }
 

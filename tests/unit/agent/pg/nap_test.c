@@ -5,6 +5,8 @@
 #include "agent/pg/nap.h"
 #include "tests/lib/unit.h"
 
+enum { SMALL = 100 };
+
 /* Messages at a steady distance, each of them read at once; returns the naps that were asked for.
  */
 static unsigned
@@ -16,7 +18,7 @@ naps_at(bool unix_socket, int64_t distance_us, unsigned messages)
     int64_t now = 5000000, due = now;
     while (messages > 0) {
         while (due <= now && messages > 0) {
-            nap_count(&p);
+            nap_count(&p, SMALL);
             due += distance_us;
             messages--;
         }
@@ -43,15 +45,59 @@ a_busy_stream_is_read_once_a_nap(void **state)
     assert_in_range(naps, 800, 1100);
 }
 
-/* At 200,000 messages a second, more of them than a Unix socket holds would come in a nap of TCP's.
- */
+/* A sender with a message of so many bytes ready each `distance_us`, as long as the socket has room
+ * for it, and a reader that naps: returns how many it sends a millisecond, and the naps. */
+static unsigned
+sent_over_unix(int64_t distance_us, size_t bytes, unsigned *naps)
+{
+    struct nap p;
+    nap_init(&p, true);
+    uint64_t room = NAP_UNIX_ROOM, charge = 512 + bytes + bytes / 2;
+    const int64_t begin = 5000000, end = begin + 1000000;
+    unsigned sent = 0;
+    int64_t now = begin, due = begin;
+    *naps = 0;
+    while (now < end) {
+        uint64_t used = 0;
+        while (due <= now && used + charge <= room) {
+            used += charge;
+            due += distance_us;
+            sent++;
+            nap_count(&p, bytes);
+        }
+        due = due < now ? now : due; /* it stood still */
+        int64_t nap = nap_us(&p, now);
+        *naps += nap > 0;
+        now = now + nap > due ? now + nap : due;
+    }
+    return sent / 1000;
+}
+
 static void
 a_unix_socket_is_read_before_it_is_full(void **state)
 {
     (void)state;
-    unsigned naps = naps_at(true, 5, 200000);
-    assert_in_range(naps, 4000, 11000);
-    assert_true(200000 / naps < 100);
+    static const struct {
+        int64_t distance_us;
+        size_t bytes;
+    } streams[] = {{2, 100}, {5, 100}, {20, 100}, {5, 1000}, {20, 8000}, {40, 40000}};
+    for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++) {
+        unsigned naps;
+        unsigned full = (unsigned)(1000 / streams[i].distance_us);
+        assert_in_range(sent_over_unix(streams[i].distance_us, streams[i].bytes, &naps),
+            full - full / 50, full);
+        assert_true(naps >= 900);
+    }
+}
+
+/* Not once a row, but as seldom as the room allows. */
+static void
+small_rows_over_a_unix_socket_gather_for_longer(void **state)
+{
+    (void)state;
+    unsigned naps;
+    sent_over_unix(5, 100, &naps);
+    assert_in_range(naps, 2000, 4500); /* of 200,000 rows */
 }
 
 static void
@@ -62,9 +108,9 @@ the_end_of_a_burst_is_not_waited_for(void **state)
     nap_init(&p, false);
     (void)nap_us(&p, 1000000);
     for (int i = 0; i < 1000; i++) {
-        nap_count(&p);
+        nap_count(&p, SMALL);
     }
-    assert_int_equal(nap_us(&p, 1002500), NAP_TCP_US);
+    assert_int_equal(nap_us(&p, 1002500), NAP_US);
     assert_int_equal(nap_us(&p, 1003500), 0); /* nothing came meanwhile */
 }
 
@@ -75,7 +121,7 @@ a_short_answer_in_an_idle_stream_is_not_a_burst(void **state)
     struct nap p;
     nap_init(&p, false);
     for (int i = 0; i < 30; i++) {
-        nap_count(&p); /* one transaction of thirty rows */
+        nap_count(&p, SMALL); /* one transaction of thirty rows */
     }
     assert_int_equal(nap_us(&p, 9000000), 0);
     assert_int_equal(nap_us(&p, 9000100), 0);
@@ -88,6 +134,7 @@ main(void)
         cmocka_unit_test(single_commits_never_wait),
         cmocka_unit_test(a_busy_stream_is_read_once_a_nap),
         cmocka_unit_test(a_unix_socket_is_read_before_it_is_full),
+        cmocka_unit_test(small_rows_over_a_unix_socket_gather_for_longer),
         cmocka_unit_test(the_end_of_a_burst_is_not_waited_for),
         cmocka_unit_test(a_short_answer_in_an_idle_stream_is_not_a_burst),
     };
