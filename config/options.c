@@ -434,10 +434,12 @@ const struct option option_table[] = {
     {.path = "sinks[].inflight_bytes",
         .type = OPTION_SIZE,
         AT_SINK(inflight_bytes),
-        .def = "256KiB",
+        .def = "4MiB",
         RANGE(4 * KIB, GIB),
-        .doc = "Most bytes sent to the target without having its answer, beside a COPY's. More "
-               "hides the latency of a far network, and costs memory."},
+        .doc = "Most bytes sent to the target without having its answer, beside a COPY's. So many "
+               "as it takes in while an answer is on its way: 256 KiB near by, 100 KB for each "
+               "millisecond there and back. More than the default pays beyond 40 ms, and costs "
+               "memory."},
     {.path = "sinks[].prepared_statements",
         .type = OPTION_NUMBER,
         AT_SINK(prepared_statements),

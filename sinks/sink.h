@@ -43,7 +43,7 @@ struct sink_params {
         group_transactions;  /* most source transactions in one target transaction; 1: one to one */
     uint64_t group_bytes;    /* most bytes of them */
     int64_t group_time_us;   /* how long it may take before later ones have fewer; 0: no matter */
-    uint64_t inflight_bytes; /* most bytes sent and not yet answered */
+    uint64_t inflight_bytes; /* most bytes sent and not yet answered; a near target gets fewer */
     uint32_t prepared_statements; /* most that are kept on the target */
     uint32_t apply_jobs;          /* connections that apply beside each other; 0 counts as 1 */
     int64_t timeout_us;        /* silence of the target after which the connection counts as dead */

@@ -38,6 +38,7 @@
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
 #include "sinks/postgres/group_size.h"
+#include "sinks/postgres/inflight.h"
 #include "sinks/postgres/isolate.h"
 #include "sinks/postgres/origin.h"
 #include "sinks/postgres/prepared.h"
@@ -118,7 +119,7 @@ apply_init(struct apply *a, struct apply_course *course, PGconn *conn, const str
         return false;
     }
     rows_init(&a->rows, &a->pipe, trip_us, p->row_by_row, p->prepared_statements);
-    if (!pipe_init(&a->pipe, conn, p->inflight_bytes, err)) {
+    if (!pipe_init(&a->pipe, conn, inflight_bound(p->inflight_bytes, trip_us), err)) {
         return false;
     }
     a->pipe.commit.position = a->pipe.durable = course->seen;

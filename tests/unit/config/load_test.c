@@ -65,7 +65,7 @@ everything_else_has_its_default(void **state)
     assert_int_equal(c->sinks[0].group_transactions, 5000);
     assert_int_equal(c->sinks[0].group_bytes, 4 << 20);
     assert_int_equal(c->sinks[0].group_time_us, 1000000);
-    assert_int_equal(c->sinks[0].inflight_bytes, 256 << 10);
+    assert_int_equal(c->sinks[0].inflight_bytes, 4 << 20);
     assert_null(c->control.listen);
     assert_int_equal(c->cutover.fence, FENCE_READ_ONLY);
     assert_true(c->cutover.verify);
