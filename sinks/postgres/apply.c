@@ -43,6 +43,7 @@
 #include "sinks/postgres/origin.h"
 #include "sinks/postgres/prepared.h"
 #include "sinks/postgres/sql.h"
+#include "sinks/postgres/sync_interval.h"
 
 #define BEGIN_NAME          "tg_begin"
 #define COMMIT_NAME         "tg_commit"
@@ -51,8 +52,6 @@
 #define DURABLE_NAME        "tg_durable"
 
 #define DURABLE_INTERVAL_US 1000000
-/* The server does its housekeeping (statistics that autovacuum lives on) at a sync. */
-#define SYNC_INTERVAL_US    100000
 
 static bool
 can_chain(const PGconn *conn)
@@ -195,7 +194,7 @@ owe_commit(struct apply *a, bool durable)
 static void
 sync_when_due(struct apply *a, int64_t now, bool at_once)
 {
-    if (at_once || now - a->sync_us >= SYNC_INTERVAL_US) {
+    if (at_once || now - a->sync_us >= sync_interval_us(a->rows.trip_us)) {
         a->sync_us = now;
         owe(a, NULL, "answer of the target");
     }

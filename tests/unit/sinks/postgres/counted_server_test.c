@@ -15,7 +15,7 @@
 
 enum { INT4 = 23 };
 enum { A_LONG_WAY_US = 5000 };    /* as a trip, far more than COUNTING_NEAR_US of counting.h */
-enum { SYNC_IS_DUE_US = 150000 }; /* more than SYNC_INTERVAL_US of apply.c */
+enum { SYNC_IS_DUE_US = 150000 }; /* more than SYNC_INTERVAL_US of sync_interval.h */
 static struct column pair[] = {{"id", INT4, -1, true}, {"v", INT4, -1, false}};
 static struct relation t;
 static struct slow_way way;
