@@ -12,6 +12,11 @@
  * it stands still until the nap is over. So there a nap ends when a quarter of the socket is full,
  * going by what came lately: streams come in bursts.
  *
+ * A walsender on the same machine does better still when its packets find no room here: the kernel
+ * then puts its messages together, which saves both sides the work of a packet for each. So over
+ * the loopback interface little room is asked for (NAP_LOOPBACK_ROOM) and the nap is long; what is
+ * put together there arrives as soon as there is room. Over a network it would take a trip.
+ *
  * Only a stream of many messages is slowed down by a nap, one commit never waits for it.
  * Pure: the caller brings the clock and sleeps.
  */
@@ -22,26 +27,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NAP_US        1000
-#define NAP_UNIX_US   100   /* before anything is known of the stream */
-#define NAP_WINDOW_US 2000  /* least time over which the rate is taken */
-#define NAP_BUSY      20000 /* messages a second from which on naps pay */
+#define NAP_US            1000
+#define NAP_LOOPBACK_US   4000
+#define NAP_UNIX_US       100   /* before anything is known of the stream */
+#define NAP_WINDOW_US     2000  /* least time over which the rate is taken */
+#define NAP_BUSY          20000 /* messages a second from which on naps pay */
 
-#define NAP_UNIX_ROOM 212992
+#define NAP_LOOPBACK_ROOM 32768 /* as SO_RCVBUF: the kernel doubles it */
+#define NAP_UNIX_ROOM     212992
 /* What a message takes of it, at most: memory is handed out in powers of two. */
-#define NAP_CHARGE    768
+#define NAP_CHARGE        768
+
+enum nap_way { NAP_NETWORK, NAP_LOOPBACK, NAP_UNIX };
 
 struct nap {
-    bool unix_socket;
+    enum nap_way way;
     int64_t length_us;
     int64_t since_us; /* begin of the window; 0: none yet */
     uint64_t messages, charge;
 };
 
 static inline void
-nap_init(struct nap *n, bool unix_socket)
+nap_init(struct nap *n, enum nap_way way)
 {
-    *n = (struct nap){.unix_socket = unix_socket, .length_us = unix_socket ? NAP_UNIX_US : NAP_US};
+    int64_t us = way == NAP_UNIX ? NAP_UNIX_US : way == NAP_LOOPBACK ? NAP_LOOPBACK_US : NAP_US;
+    *n = (struct nap){.way = way, .length_us = us};
 }
 
 /* A message of so many bytes was read. */
@@ -70,7 +80,7 @@ nap_us(struct nap *n, int64_t now_us)
         return n->messages * 1000000 >= (uint64_t)NAP_BUSY * NAP_WINDOW_US ? n->length_us : 0;
     }
     bool busy = n->since_us != 0 && n->messages * 1000000 >= (uint64_t)NAP_BUSY * (uint64_t)window;
-    if (busy && n->unix_socket) {
+    if (busy && n->way == NAP_UNIX) {
         n->length_us = nap_length_us(n->charge, window);
     }
     n->since_us = now_us;

@@ -10,6 +10,7 @@
 #include "agent/pg/repl.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -133,12 +134,36 @@ note_heard(struct pg_stream *s)
 }
 
 static bool
-is_unix_socket(PGconn *conn)
+same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
-    struct sockaddr_storage own = {0};
-    socklen_t len = sizeof(own);
-    return getsockname(PQsocket(conn), (struct sockaddr *)&own, &len) == 0 &&
-           own.ss_family == AF_UNIX;
+    const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
+    const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
+    if (a->ss_family != b->ss_family) {
+        return false;
+    }
+    return a->ss_family == AF_INET ? a4->sin_addr.s_addr == b4->sin_addr.s_addr
+           : a->ss_family == AF_INET6
+               ? !memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr)
+               : false;
+}
+
+/* The way from the server, with as much room at this end of it as naps want. */
+static enum nap_way
+way_from(PGconn *conn)
+{
+    struct sockaddr_storage own = {0}, peer = {0};
+    socklen_t own_len = sizeof(own), peer_len = sizeof(peer);
+    int fd = PQsocket(conn), room = NAP_LOOPBACK_ROOM;
+    if (getsockname(fd, (struct sockaddr *)&own, &own_len) != 0) {
+        return NAP_NETWORK;
+    }
+    if (own.ss_family == AF_UNIX) {
+        return NAP_UNIX;
+    }
+    bool loopback = getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
+                    same_host(&own, &peer) &&
+                    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room) == 0;
+    return loopback ? NAP_LOOPBACK : NAP_NETWORK;
 }
 
 bool
@@ -146,7 +171,7 @@ pg_stream_start(
     struct pg_stream *s, PGconn *conn, const struct pg_stream_options *o, struct err *err)
 {
     *s = (struct pg_stream){.conn = conn, .stop = o->stop};
-    nap_init(&s->nap, is_unix_socket(conn));
+    nap_init(&s->nap, way_from(conn));
     note_heard(s);
     bool strings = o->plugin && strcmp(o->plugin, "wal2json") == 0, unknown = false;
     /* Times are printed in the session's zone; what a plugin leaves out it says by a warning. */

@@ -10,10 +10,10 @@ enum { SMALL = 100 };
 /* Messages at a steady distance, each of them read at once; returns the naps that were asked for.
  */
 static unsigned
-naps_at(bool unix_socket, int64_t distance_us, unsigned messages)
+naps_at(enum nap_way way, int64_t distance_us, unsigned messages)
 {
     struct nap p;
-    nap_init(&p, unix_socket);
+    nap_init(&p, way);
     unsigned naps = 0;
     int64_t now = 5000000, due = now;
     while (messages > 0) {
@@ -33,16 +33,18 @@ static void
 single_commits_never_wait(void **state)
 {
     (void)state;
-    assert_int_equal(naps_at(false, 2000, 10000), 0); /* 500 a second */
-    assert_int_equal(naps_at(false, 100, 10000), 0);  /* 10,000 a second */
+    assert_int_equal(naps_at(NAP_NETWORK, 2000, 10000), 0); /* 500 a second */
+    assert_int_equal(naps_at(NAP_NETWORK, 100, 10000), 0);  /* 10,000 a second */
+    assert_int_equal(naps_at(NAP_LOOPBACK, 100, 10000), 0);
 }
 
 static void
 a_busy_stream_is_read_once_a_nap(void **state)
 {
     (void)state;
-    unsigned naps = naps_at(false, 5, 200000); /* 200,000 a second, for one second */
+    unsigned naps = naps_at(NAP_NETWORK, 5, 200000); /* 200,000 a second, for one second */
     assert_in_range(naps, 800, 1100);
+    assert_in_range(naps_at(NAP_LOOPBACK, 5, 200000), 200, 260);
 }
 
 /* A sender with a message of so many bytes ready each `distance_us`, as long as the socket has room
@@ -51,7 +53,7 @@ static unsigned
 sent_over_unix(int64_t distance_us, size_t bytes, unsigned *naps)
 {
     struct nap p;
-    nap_init(&p, true);
+    nap_init(&p, NAP_UNIX);
     uint64_t room = NAP_UNIX_ROOM, charge = 512 + bytes + bytes / 2;
     const int64_t begin = 5000000, end = begin + 1000000;
     unsigned sent = 0;
@@ -105,7 +107,7 @@ the_end_of_a_burst_is_not_waited_for(void **state)
 {
     (void)state;
     struct nap p;
-    nap_init(&p, false);
+    nap_init(&p, NAP_NETWORK);
     (void)nap_us(&p, 1000000);
     for (int i = 0; i < 1000; i++) {
         nap_count(&p, SMALL);
@@ -119,7 +121,7 @@ a_short_answer_in_an_idle_stream_is_not_a_burst(void **state)
 {
     (void)state;
     struct nap p;
-    nap_init(&p, false);
+    nap_init(&p, NAP_NETWORK);
     for (int i = 0; i < 30; i++) {
         nap_count(&p, SMALL); /* one transaction of thirty rows */
     }
