@@ -10,7 +10,6 @@
 #include "agent/pg/repl.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,6 +18,7 @@
 #include "agent/base/parse.h"
 #include "agent/pg/conn.h"
 #include "agent/pg/ident.h"
+#include "agent/pg/nap_way.h"
 #include "agent/pg/query.h"
 
 bool
@@ -133,20 +133,6 @@ note_heard(struct pg_stream *s)
     s->heard_wall_us = clock_wall_us(&clock_system);
 }
 
-static bool
-same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
-{
-    const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
-    const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
-    if (a->ss_family != b->ss_family) {
-        return false;
-    }
-    return a->ss_family == AF_INET ? a4->sin_addr.s_addr == b4->sin_addr.s_addr
-           : a->ss_family == AF_INET6
-               ? !memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr)
-               : false;
-}
-
 /* The way from the server, with as much room at this end of it as naps want. */
 static enum nap_way
 way_from(PGconn *conn)
@@ -154,16 +140,15 @@ way_from(PGconn *conn)
     struct sockaddr_storage own = {0}, peer = {0};
     socklen_t own_len = sizeof(own), peer_len = sizeof(peer);
     int fd = PQsocket(conn), room = NAP_LOOPBACK_ROOM;
-    if (getsockname(fd, (struct sockaddr *)&own, &own_len) != 0) {
+    if (getsockname(fd, (struct sockaddr *)&own, &own_len) != 0 ||
+        getpeername(fd, (struct sockaddr *)&peer, &peer_len) != 0) {
         return NAP_NETWORK;
     }
-    if (own.ss_family == AF_UNIX) {
-        return NAP_UNIX;
+    enum nap_way way = nap_way(&own, &peer);
+    if (way == NAP_LOOPBACK && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room) != 0) {
+        return NAP_NETWORK;
     }
-    bool loopback = getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
-                    same_host(&own, &peer) &&
-                    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room) == 0;
-    return loopback ? NAP_LOOPBACK : NAP_NETWORK;
+    return way;
 }
 
 bool

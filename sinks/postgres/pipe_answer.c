@@ -98,7 +98,7 @@ position_is_gone(const struct flight_entry *e, const PGresult *res)
 }
 
 static bool
-position_gone(struct pipe *p, struct err *err)
+position_lost(struct pipe *p, struct err *err)
 {
     p->broken = true;
     err_set(err, ERR_FATAL,
@@ -147,7 +147,7 @@ pipe_take_answer(struct pipe *p, PGresult *res, struct err *err)
         return wrong_batch(p, e, "more or fewer", err);
     }
     if (position_is_gone(e, res)) {
-        return position_gone(p, err);
+        return position_lost(p, err);
     }
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
         return pipe_answer_failed(p, e, res, err);
