@@ -186,7 +186,8 @@ batch_begin(struct batch *b, struct cache_table *table, const struct shape *s, b
     b->table = table;
     b->commutes = commutes;
     b->shape.op = s->op;
-    b->shape.any_row = b->shape.many = false;
+    b->shape.any_row = false;
+    b->shape.rows = SHAPE_ROW;
     b->shape.len = s->len;
     b->shape.parameters = s->parameters;
     memcpy(b->shape.use, s->use, s->len);
@@ -316,6 +317,36 @@ batch_add(struct batch *b, const struct batch_image *image, const struct change 
         index_row(b, b->len - 1);
     }
     return true;
+}
+
+/* One column finds the row. For an update it must do so as array_position() does, by the type's own
+ * equality. */
+static bool
+can_be_listed(const struct batch *b, const struct target *t)
+{
+    uint32_t keys = 0;
+    bool exact = true;
+    for (uint16_t i = 0; i < b->shape.len; i++) {
+        if (b->shape.use[i] & USE_MATCH) {
+            keys++;
+            exact = exact && t->columns[i].exact;
+        }
+    }
+    return keys == 1 && (b->shape.op == SHAPE_DELETE || (b->shape.op == SHAPE_UPDATE && exact));
+}
+
+/* By the server's instructions (PostgreSQL 15, integer key): a list of deletes takes a quarter less
+ * than a join, one of updates a fifth less for 2 rows and nothing less where more than 32 to 64
+ * values are set, because each looks through the list anew. Two rows of either take less than two
+ * statements. */
+enum shape_rows
+batch_rows(const struct batch *b, const struct target *t)
+{
+    uint32_t values = b->shape.op == SHAPE_DELETE ? 0 : (b->shape.parameters - 1) * b->len;
+    if (b->len > 1 && values <= BATCH_LISTED && can_be_listed(b, t)) {
+        return SHAPE_LISTED;
+    }
+    return b->len <= BATCH_FEW ? SHAPE_ROW : SHAPE_JOINED;
 }
 
 void

@@ -26,6 +26,7 @@
 #define BATCH_BYTES     ((size_t)256 << 10)
 #define BATCH_ROW_BYTES ((size_t)16 << 10) /* larger rows go alone */
 #define BATCH_FEW       3u                 /* no more rows than these are not worth joining */
+#define BATCH_LISTED    32u                /* at most so many values are set by a list of rows */
 
 /* A row's values in the order of the statement's parameters, each as an array's element: length, or
  * -1 for NULL, and bytes. The key's values are the last of them; those of an insert that commutes
@@ -85,6 +86,8 @@ bool batch_add(struct batch *b, const struct batch_image *image, const struct ch
     const struct relation *relation);
 /* Gives the row other values; false: no room. */
 bool batch_replace(struct batch *b, struct batch_row *row, const struct batch_image *image);
+/* As what kind of statement the run is best sent; SHAPE_ROW: as one for each row. */
+enum shape_rows batch_rows(const struct batch *b, const struct target *t);
 /* Ends the run; gives back memory that only long ones needed. */
 void batch_reset(struct batch *b);
 

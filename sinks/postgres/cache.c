@@ -214,7 +214,7 @@ make_room_for_statement(struct cache *c, struct pipe *p, struct err *err)
 static bool
 same_shape(const struct cache_statement *st, const struct shape *s)
 {
-    return st->op == s->op && st->any_row == s->any_row && st->many == s->many &&
+    return st->op == s->op && st->any_row == s->any_row && st->rows == s->rows &&
            st->counted == s->counted && st->stores == s->stores &&
            memcmp(st->use, s->use, s->len) == 0;
 }
@@ -273,7 +273,7 @@ cache_statement(struct cache *c, struct pipe *p, struct cache_table *t, const st
     snprintf(st->name, sizeof st->name, "tg_%u", ++c->names);
     st->op = s->op;
     st->any_row = s->any_row;
-    st->many = s->many;
+    st->rows = s->rows;
     st->counted = s->counted;
     st->stores = s->stores;
     st->parameters = s->parameters;

@@ -27,8 +27,9 @@ struct cache_statement {
     char name[16];
     uint32_t parameters;
     uint8_t op;
+    uint8_t rows;
     uint8_t stores;
-    bool any_row, many, counted;
+    bool any_row, counted;
     uint8_t use[]; /* one for each column */
 };
 

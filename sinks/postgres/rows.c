@@ -111,7 +111,7 @@ bind_position(struct rows *w, const struct shape *s)
 }
 
 static bool
-send_few(struct rows *w, struct batch *b, struct err *err)
+send_each(struct rows *w, struct batch *b, struct err *err)
 {
     uint8_t place = place_of_position(w, b);
     b->shape.counted = w->counted;
@@ -133,10 +133,10 @@ send_few(struct rows *w, struct batch *b, struct err *err)
 }
 
 static bool
-send_many(struct rows *w, struct batch *b, struct err *err)
+send_together(struct rows *w, struct batch *b, enum shape_rows rows, struct err *err)
 {
     const struct flight_entry *note = &b->notes[0];
-    b->shape.many = true;
+    b->shape.rows = rows;
     b->shape.counted = w->counted;
     b->shape.stores = place_of_position(w, b);
     const struct cache_statement *st =
@@ -211,9 +211,10 @@ static bool
 flush_run(struct rows *w, struct cache_table *t, struct err *err)
 {
     struct batch *b = t->held.runs[0];
-    bool ok = b->len <= BATCH_FEW   ? send_few(w, b, err)
+    enum shape_rows rows = batch_rows(b, &t->target);
+    bool ok = rows == SHAPE_ROW     ? send_each(w, b, err)
               : worth_copying(w, b) ? send_copy(w, b, err)
-                                    : send_many(w, b, err);
+                                    : send_together(w, b, rows, err);
     held_release(&w->held, t);
     bind_trim(&w->bind);
     return ok;
@@ -248,9 +249,9 @@ counting_it_pays(const struct rows *w)
     uint64_t statements = 0, rows = 0;
     for (const struct cache_table *t = w->held.oldest; t; t = t->held.newer) {
         for (uint8_t i = 0; i < t->held.len; i++) {
-            uint32_t len = t->held.runs[i]->len;
-            statements += len <= BATCH_FEW ? len : 1;
-            rows += len;
+            const struct batch *run = t->held.runs[i];
+            statements += batch_rows(run, &t->target) == SHAPE_ROW ? run->len : 1;
+            rows += run->len;
         }
     }
     return counting_pays(w->trip_us, statements, rows);

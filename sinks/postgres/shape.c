@@ -288,8 +288,9 @@ begin_shape(const struct change *c, struct shape *out, struct err *err)
         return false;
     }
     out->len = c->relation->columns_len;
-    out->any_row = out->many = out->counted = out->assumed = false;
+    out->any_row = out->counted = out->assumed = false;
     out->stores = 0;
+    out->rows = SHAPE_ROW;
     out->parameters = 0;
     memset(out->use, 0, out->len);
     return true;

@@ -24,6 +24,13 @@ enum shape_op {
     SHAPE_REPLACE,
 };
 
+/* For how many rows a statement is, and how they are found. */
+enum shape_rows {
+    SHAPE_ROW,    /* one */
+    SHAPE_JOINED, /* several: each parameter is an array, and their elements are joined */
+    SHAPE_LISTED, /* the same, for updates and deletes by one column: its array is looked through */
+};
+
 /* Bits for each column. Parameters: the SET columns in order, then the MATCH columns that are no
  * NULLs. */
 enum shape_use {
@@ -41,7 +48,7 @@ enum shape_use {
 struct shape {
     uint8_t op;     /* enum shape_op */
     bool any_row;   /* several rows may match (no key): touch just one of them */
-    bool many;      /* for several rows at once: each parameter is an array */
+    uint8_t rows;   /* enum shape_rows */
     bool assumed;   /* an identity ALWAYS is matched, because it rarely changes: the row may be
                        missing only for that */
     bool counted;   /* the server refuses the statement by itself when it touches more or fewer rows

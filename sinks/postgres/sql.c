@@ -8,11 +8,13 @@
  * When values can be equal and yet different (1.0 and 1.00), the row with the very same bytes comes
  * first.
  *
- * Many rows are joined by unnest(), each array by one of its own: as a table of several arrays it
- * would write each of them down first. Their keys are compared by "= ANY (ARRAY[key])", which means
- * the same as "=" and leaves the planner one way to do it, once for each row of the arrays: by the
- * index. With a plain "=" a plan made while the table was small could read the whole index for
- * every statement, and be kept when the table has grown.
+ * Several rows are joined by unnest(), each array by one of its own: as a table of several arrays
+ * it would write each of them down first. Their keys are compared by "= ANY (ARRAY[key])", which
+ * means the same as "=" and leaves the planner one way to do it, once for each row of the arrays:
+ * by the index. With a plain "=" a plan made while the table was small could read the whole index
+ * for every statement, and be kept when the table has grown. Rows with one key column can do
+ * without a join: "key = ANY ($n)", and where an update has found a row, array_position() tells
+ * which element its key is.
  */
 #include "sinks/postgres/sql.h"
 
@@ -60,11 +62,11 @@ insert_text(struct builder *b)
         }
     }
     buf_str(b->out, overriding ? ") OVERRIDING SYSTEM VALUE " : ") ");
-    buf_str(b->out, b->s->many ? "SELECT " : "VALUES (");
+    buf_str(b->out, b->s->rows ? "SELECT " : "VALUES (");
     for (uint32_t n = 1; n <= b->s->parameters; n++) {
-        buf_printf(b->out, b->s->many ? "%sunnest($%u)" : "%s$%u", n > 1 ? ", " : "", n);
+        buf_printf(b->out, b->s->rows ? "%sunnest($%u)" : "%s$%u", n > 1 ? ", " : "", n);
     }
-    buf_str(b->out, b->s->many ? "" : ")");
+    buf_str(b->out, b->s->rows ? "" : ")");
 }
 
 static void
@@ -128,6 +130,37 @@ upsert_text(struct builder *b)
     kept_text(b);
 }
 
+/* The one column by which listed rows are found. */
+static uint16_t
+listed_key(const struct builder *b)
+{
+    uint16_t i = 0;
+    while (!(b->s->use[i] & USE_MATCH)) {
+        i++;
+    }
+    return i;
+}
+
+/* What a column is set to: the next parameter, or the row's element of it. */
+static void
+value_text(struct builder *b)
+{
+    uint32_t n = ++b->parameter;
+    switch ((enum shape_rows)b->s->rows) {
+    case SHAPE_ROW:
+        buf_printf(b->out, "$%u", n);
+        break;
+    case SHAPE_JOINED:
+        buf_printf(b->out, "u.p%u", n);
+        break;
+    case SHAPE_LISTED:
+        buf_printf(b->out, "$%u[array_position($%u, d.", n, b->s->parameters);
+        column(b, listed_key(b));
+        buf_str(b->out, ")]");
+        break;
+    }
+}
+
 static void
 set_text(struct builder *b)
 {
@@ -136,8 +169,8 @@ set_text(struct builder *b)
         if (b->s->use[i] & USE_SET) {
             buf_str(b->out, separator);
             column(b, i);
-            buf_str(b->out, b->s->many ? " = u.p" : " = $");
-            buf_printf(b->out, "%u", ++b->parameter);
+            buf_str(b->out, " = ");
+            value_text(b);
             separator = ", ";
         }
     }
@@ -293,7 +326,7 @@ replace_text(struct builder *b)
 }
 
 static void
-key_text(struct builder *b)
+joined_key_text(struct builder *b)
 {
     const char *separator = " WHERE d.";
     for (uint16_t i = 0; i < b->s->len; i++) {
@@ -318,22 +351,35 @@ rows_text(struct builder *b)
 }
 
 static void
-change_many_text(struct builder *b, const char *verb, const char *join)
+listed_key_text(struct builder *b)
+{
+    uint16_t i = listed_key(b);
+    buf_str(b->out, " WHERE d.");
+    column(b, i);
+    buf_printf(b->out, " %s ANY ($%u)", b->t->columns[i].equals, b->s->parameters);
+}
+
+static void
+change_rows_text(struct builder *b, const char *verb, const char *join)
 {
     buf_str(b->out, verb);
     table_name(b->r, b->t->kind, b->out);
     buf_str(b->out, " AS d");
     set_text(b);
+    if (b->s->rows == SHAPE_LISTED) {
+        listed_key_text(b);
+        return;
+    }
     buf_str(b->out, join);
     rows_text(b);
-    key_text(b);
+    joined_key_text(b);
 }
 
 static void
 changing(struct builder *b, const char *verb, const char *join)
 {
-    if (b->s->many) {
-        change_many_text(b, verb, join);
+    if (b->s->rows) {
+        change_rows_text(b, verb, join);
     } else {
         change_text(b, verb, join);
     }
@@ -350,13 +396,13 @@ count_text(struct builder *b)
     const struct shape *s = b->s;
     buf_str(b->out, s->stores == ORIGIN_ROW ? " RETURNING 1), " : " RETURNING 1)");
     origin_store_with(s->stores, s->parameters + 1, b->out);
-    buf_str(b->out, s->many ? " SELECT 1 / (count(*) = cardinality($1))::int"
+    buf_str(b->out, s->rows ? " SELECT 1 / (count(*) = cardinality($1))::int"
                             : " SELECT 1 / coalesce((SELECT 1 FROM m), 0)");
     if (s->stores) {
         buf_str(b->out, ", ");
         origin_store_select(s->stores, s->parameters + 1, b->out);
     }
-    buf_str(b->out, s->many ? " FROM m" : "");
+    buf_str(b->out, s->rows ? " FROM m" : "");
 }
 
 void
@@ -414,7 +460,7 @@ static uint32_t
 parameter_type(const struct relation *r, const struct target *t, const struct shape *s, uint16_t i,
     uint8_t source)
 {
-    if (s->many) {
+    if (s->rows) {
         return t->columns[i].array_oid;
     }
     return s->use[i] & source ? r->columns[i].type_oid : t->columns[i].type_oid;

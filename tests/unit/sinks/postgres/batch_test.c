@@ -122,6 +122,67 @@ expect_parameter(uint32_t n, const void *bytes, size_t len)
 #define EXPECT(n, ...)                                                                             \
     expect_parameter(n, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 
+/* After so many updates, or deletes, of different rows. */
+static enum shape_rows
+sent(int rows, bool deletes)
+{
+    batch_reset(batch);
+    for (int i = 0; i < rows; i++) {
+        struct tuple t = row(i, deletes ? NULL : "x");
+        assert_true(add(deletes ? rows_delete(&relation, t) : rows_update(&relation, t)));
+    }
+    return batch_rows(batch, &target);
+}
+
+static void
+few_values_are_set_by_a_list_of_rows(void **state)
+{
+    (void)state;
+    assert_int_equal(sent(1, false), SHAPE_ROW);
+    assert_int_equal(sent(2, false), SHAPE_LISTED);
+    assert_int_equal(sent(32, false), SHAPE_LISTED);
+    assert_int_equal(sent(33, false), SHAPE_JOINED);
+    assert_int_equal(sent(1, true), SHAPE_ROW);
+    assert_int_equal(sent(2, true), SHAPE_LISTED);
+    assert_int_equal(sent(1000, true), SHAPE_LISTED);
+}
+
+/* Then the element would have to be looked for with the operator that finds the row. */
+static void
+keys_that_can_hide_a_difference_are_listed_for_deletes_only(void **state)
+{
+    (void)state;
+    targets[0].exact = false;
+    assert_int_equal(sent(3, false), SHAPE_ROW);
+    assert_int_equal(sent(4, false), SHAPE_JOINED);
+    assert_int_equal(sent(2, true), SHAPE_LISTED);
+}
+
+static void
+rows_with_several_key_columns_are_joined(void **state)
+{
+    (void)state;
+    columns[1].key = true;
+    relation = rows_relation(1, "a", "t", 'd', columns, 2);
+    targets[1].unique = true;
+    batch_reset(batch);
+    for (int i = 0; i < 4; i++) {
+        assert_true(add(rows_delete(&relation, row(i, "x"))));
+        assert_int_equal(batch_rows(batch, &target), i < 3 ? SHAPE_ROW : SHAPE_JOINED);
+    }
+    columns[1].key = false;
+}
+
+static void
+inserts_have_no_rows_to_find(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        assert_true(add(rows_insert(&relation, row(i, "x"))));
+        assert_int_equal(batch_rows(batch, &target), i < 3 ? SHAPE_ROW : SHAPE_JOINED);
+    }
+}
+
 static void
 rows_become_one_array_for_each_column(void **state)
 {
@@ -343,6 +404,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(few_values_are_set_by_a_list_of_rows),
+        T(keys_that_can_hide_a_difference_are_listed_for_deletes_only),
+        T(rows_with_several_key_columns_are_joined),
+        T(inserts_have_no_rows_to_find),
         T(rows_become_one_array_for_each_column),
         T(one_rows_own_parameters_are_its_values),
         T(an_update_of_the_same_key_replaces_the_values),

@@ -188,16 +188,29 @@ a_duplicate_among_many_says_what_the_server_said(void **state)
 }
 
 static void
-a_few_rows_fail_by_name(void **state)
+a_few_inserts_fail_by_name(void **state)
+{
+    NEEDS_SERVER();
+    pg_do(db, "INSERT INTO a.t VALUES (2, 0)");
+    feed_begin(&feed, 0x2000);
+    insert_many(&t, 0, 3);
+    commit_fails();
+    assert_string_equal(feed.err.sqlstate, "23505");
+    assert_non_null(strstr(feed.err.text, "apply insert a.t key (id=2) at 0/1FF8+3: duplicate"));
+}
+
+static void
+two_updates_are_one_statement(void **state)
 {
     NEEDS_SERVER();
     feed_begin(&feed, 0x2000);
     insert_many(&t, 0, 2);
-    for (int i = 1; i < 4; i++) {
-        feed_row(&feed, rows_update(&t, rows_ints(i, 9)));
-    }
+    feed_row(&feed, rows_update(&t, rows_ints(1, 9)));
+    feed_row(&feed, rows_update(&t, rows_ints(2, 9)));
     commit_fails();
-    assert_string_equal(feed.err.text, "apply update a.t key (id=2) at 0/1FF8+4: row is missing");
+    assert_string_equal(feed.err.text,
+        "apply update a.t to 2 rows at once, the first with key (id=1) at 0/1FF8+3: "
+        "1 rows were touched");
 }
 
 static void
@@ -353,7 +366,7 @@ wide_rows_stay_within_the_bound_on_memory(void **state)
 
 /* The plan of a statement for many rows, as it is made for a table of one row. */
 static void
-expect_by_index(struct change c, const char *parameters)
+expect_by_index(struct change c, enum shape_rows rows, const char *parameters)
 {
     struct target_column columns[] = {
         {"id", INT4, "integer", "=", true, false, false, true, INT4_ARRAY},
@@ -365,7 +378,7 @@ expect_by_index(struct change c, const char *parameters)
     struct buf sql;
     buf_init(&sql, 4096);
     assert_true(shape_of(&c, &target, &shape, &err));
-    shape.many = true;
+    shape.rows = (uint8_t)rows;
     buf_printf(&sql, "PREPARE p(%s) AS ", parameters);
     sql_statement(&t, &target, &shape, &sql);
     pg_do(db, buf_cstr(&sql));
@@ -375,7 +388,8 @@ expect_by_index(struct change c, const char *parameters)
     bool by_index = false;
     for (int i = 0; i < PQntuples(res); i++) {
         const char *line = PQgetvalue(res, i, 0);
-        by_index |= strstr(line, "Index Cond: (id = ANY (ARRAY[u.p") != NULL;
+        by_index |= strstr(line, rows == SHAPE_JOINED ? "Index Cond: (id = ANY (ARRAY[u.p"
+                                                      : "Index Cond: (id = ANY ($") != NULL;
         assert_null(strstr(line, "Seq Scan"));
     }
     PQclear(res);
@@ -390,8 +404,10 @@ rows_are_found_by_index_even_when_the_table_was_small(void **state)
     pg_do(db, "INSERT INTO a.t VALUES (1, 1); ANALYZE a.t;"
               "SET enable_seqscan = off; SET enable_bitmapscan = off;"
               "SET plan_cache_mode = force_generic_plan");
-    expect_by_index(rows_update(&t, rows_ints(1, 1)), "int[], int[]");
-    expect_by_index(rows_delete(&t, key(1)), "int[]");
+    for (int rows = SHAPE_JOINED; rows <= SHAPE_LISTED; rows++) {
+        expect_by_index(rows_update(&t, rows_ints(1, 1)), (enum shape_rows)rows, "int[], int[]");
+        expect_by_index(rows_delete(&t, key(1)), (enum shape_rows)rows, "int[]");
+    }
     pg_do(db, "RESET ALL");
 }
 
@@ -406,6 +422,7 @@ static const char tables_sql[] =
     "CREATE TABLE %1$s.t3 (v int, s char(40), n numeric, id bigint, PRIMARY KEY (id, k),"
     " k text NOT NULL DEFAULT 'k');"
     "CREATE TABLE %1$s.t4 (id int PRIMARY KEY, v int, s text, n numeric);"
+    "CREATE TABLE %1$s.t5 (id varchar(9) PRIMARY KEY, v int, s text, n numeric);"
     "CREATE TABLE %1$s.log (seq serial, line text);"
     "CREATE FUNCTION %1$s.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
     " INSERT INTO %1$s.log (line) SELECT concat_ws(' ', tg_op, new.id, old.id, new.v, count(*),"
@@ -415,7 +432,7 @@ static const char tables_sql[] =
     "CREATE TRIGGER g AFTER INSERT OR UPDATE OR DELETE ON %1$s.t4 FOR EACH ROW"
     " EXECUTE FUNCTION %1$s.f()";
 
-enum { TABLES = 5, KEYS = 60 };
+enum { TABLES = 6, KEYS = 60 };
 static struct column columns[TABLES][5] = {
     {{"id", INT4, -1, true}, {"v", INT4, -1, false}, {"s", TEXT, -1, false},
         {"n", NUMERIC, -1, false}},
@@ -427,6 +444,8 @@ static struct column columns[TABLES][5] = {
         {"n", NUMERIC, -1, false}, {"k", TEXT, -1, true}},
     {{"id", INT4, -1, true}, {"v", INT4, -1, false}, {"s", TEXT, -1, false},
         {"n", NUMERIC, -1, false}},
+    {{"id", 1043, -1, true}, {"v", INT4, -1, false}, {"s", TEXT, -1, false},
+        {"n", NUMERIC, -1, false}},
 };
 static struct relation relations[2][TABLES];
 static bool live[TABLES][KEYS];
@@ -434,6 +453,11 @@ static bool live[TABLES][KEYS];
 static void
 id_value(struct tuple row, int table_number, int id)
 {
+    if (table_number == 5) {
+        const char name[] = {'k', (char)('0' + id / 10), (char)('0' + id % 10)};
+        rows_binary(row, 0, name, sizeof name);
+        return;
+    }
     if (table_number != 3) {
         rows_int4(row, 0, id);
         return;
@@ -534,7 +558,7 @@ make_sides(void)
         snprintf(sql, sizeof sql, tables_sql, schema);
         pg_do(db, sql);
         for (int i = 0; i < TABLES; i++) {
-            static const char *const names[] = {"t0", "t1", "t2", "t3", "t4"};
+            static const char *const names[] = {"t0", "t1", "t2", "t3", "t4", "t5"};
             relations[side][i] = table(schema, names[i], columns[i], i == 3 ? 5 : 4);
         }
         params.origin = side ? "tidegate_b" : "tidegate_a";
@@ -590,7 +614,8 @@ main(void)
         T(deletes_are_joined_and_a_key_may_come_back),
         T(a_missing_row_among_many_fails_and_is_found_row_by_row),
         T(a_duplicate_among_many_says_what_the_server_said),
-        T(a_few_rows_fail_by_name),
+        T(a_few_inserts_fail_by_name),
+        T(two_updates_are_one_statement),
         T(values_may_change_places_in_a_second_unique_index),
         T(a_truncate_stands_between_what_was_before_and_after),
         T(what_was_cut_off_is_forgotten),

@@ -80,10 +80,10 @@ insert_names_every_column(void **state)
 }
 
 static const char *
-counted(bool many)
+counted(enum shape_rows rows)
 {
     shape.counted = true;
-    shape.many = many;
+    shape.rows = (uint8_t)rows;
     buf_reset(&out);
     sql_statement(&relation, &target, &shape, &out);
     return buf_cstr(&out);
@@ -94,13 +94,29 @@ a_counted_statement_fails_by_itself(void **state)
 {
     (void)state;
     sql_of(rows_insert(&relation, ROW("1", "a", NULL)));
-    assert_string_equal(counted(false),
+    assert_string_equal(counted(SHAPE_ROW),
         "WITH m AS (INSERT INTO \"public\".\"t\" (\"id\", \"name\", \"doc\")"
         " VALUES ($1, $2, $3) RETURNING 1) SELECT 1 / coalesce((SELECT 1 FROM m), 0)");
     sql_of(rows_delete(&relation, ROW("1", NULL, NULL)));
-    assert_string_equal(counted(true),
+    assert_string_equal(counted(SHAPE_JOINED),
         "WITH m AS (DELETE FROM ONLY \"public\".\"t\" AS d USING (SELECT unnest($1) AS p1) AS u"
         " WHERE d.\"id\" = ANY (ARRAY[u.p1]) RETURNING 1)"
+        " SELECT 1 / (count(*) = cardinality($1))::int FROM m");
+}
+
+static void
+listed_rows_are_found_by_one_array_without_a_join(void **state)
+{
+    (void)state;
+    sql_of(rows_update(&relation, ROW("1", "a", "{}")));
+    assert_string_equal(counted(SHAPE_LISTED),
+        "WITH m AS (UPDATE ONLY \"public\".\"t\" AS d"
+        " SET \"name\" = $1[array_position($3, d.\"id\")],"
+        " \"doc\" = $2[array_position($3, d.\"id\")] WHERE d.\"id\" = ANY ($3) RETURNING 1)"
+        " SELECT 1 / (count(*) = cardinality($1))::int FROM m");
+    sql_of(rows_delete(&relation, ROW("1", NULL, NULL)));
+    assert_string_equal(counted(SHAPE_LISTED),
+        "WITH m AS (DELETE FROM ONLY \"public\".\"t\" AS d WHERE d.\"id\" = ANY ($1) RETURNING 1)"
         " SELECT 1 / (count(*) = cardinality($1))::int FROM m");
 }
 
@@ -111,14 +127,14 @@ a_counted_statement_takes_the_position_along(void **state)
     uint32_t types[8];
     sql_of(rows_insert(&relation, ROW("1", "a", NULL)));
     shape.stores = ORIGIN_NATIVE;
-    assert_string_equal(counted(false),
+    assert_string_equal(counted(SHAPE_ROW),
         "WITH m AS (INSERT INTO \"public\".\"t\" (\"id\", \"name\", \"doc\")"
         " VALUES ($1, $2, $3) RETURNING 1) SELECT 1 / coalesce((SELECT 1 FROM m), 0),"
         " pg_catalog.pg_replication_origin_xact_setup($4, $5)");
     assert_int_equal(sql_parameter_types(&relation, &target, &shape, types), 5);
     sql_of(rows_delete(&relation, ROW("1", NULL, NULL)));
     shape.stores = ORIGIN_ROW;
-    assert_string_equal(counted(true),
+    assert_string_equal(counted(SHAPE_JOINED),
         "WITH m AS (DELETE FROM ONLY \"public\".\"t\" AS d USING (SELECT unnest($1) AS p1) AS u"
         " WHERE d.\"id\" = ANY (ARRAY[u.p1]) RETURNING 1),"
         " p AS (UPDATE tidegate.progress SET position = $2, ordinal = 0, commit_time = $3,"
@@ -426,6 +442,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(insert_names_every_column),
         T(a_counted_statement_fails_by_itself),
+        T(listed_rows_are_found_by_one_array_without_a_join),
         T(a_counted_statement_takes_the_position_along),
         T(insert_leaves_out_generated_columns),
         T(insert_overrides_an_identity_that_is_always_generated),
