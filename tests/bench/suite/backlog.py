@@ -76,6 +76,18 @@ class Backlog:
         agent.freeze()
         return agent
 
+    def _places(self):
+        """{database of the target: whose it is}"""
+        places = {sub.db: NATIVE for sub in self.subscriptions}
+        places.update({name: variant for variant, names in self.sinks.items() for name in names})
+        return places
+
+    def on_targets(self, *statements):
+        """The same in every contender's database, before any of them has begun."""
+        for db in self._places():
+            for statement in statements:
+                self.world.target.sql(statement, db)
+
     # --- load and capture ----------------------------------------------------------------------
 
     def load(self, action):
@@ -199,10 +211,7 @@ class Backlog:
     def _compare(self, runs, more_places):
         """Who does not hold what the source holds has no figures."""
         w = self.world
-        places = {sub.db: NATIVE for sub in self.subscriptions}
-        places.update(more_places)
-        places.update({name: variant for variant, names in self.sinks.items() for name in names})
-        places = {db: who for db, who in places.items() if who in runs}
+        places = {db: who for db, who in {**self._places(), **more_places}.items() if who in runs}
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             wanted = pool.submit(w.contents, w.source, "bench", self.skip_tables)
             found = {db: pool.submit(w.contents, w.target, db) for db in places}
