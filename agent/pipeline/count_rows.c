@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One thread a server, each with one connection that counts table after table; the server itself
- * runs large counts in parallel.
+ * runs large counts in parallel. Many tables are one statement: nobody writes while this runs, and
+ * a target that is far away must not cost a trip for each of them.
  */
 #include "agent/pipeline/count_rows.h"
 
@@ -12,7 +13,10 @@
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
 
-#define UNCOUNTED UINT64_MAX /* an unlogged table */
+#define UNCOUNTED      UINT64_MAX /* an unlogged table */
+#define PER_QUERY      100
+#define NAME_MAX_BYTES 4096
+#define SQL_MAX        (64U << 20)
 
 struct side {
     const char *dsn, *label;
@@ -40,44 +44,80 @@ set_deadline(struct side *s, PGconn *conn)
     return pg_exec(conn, "count rows", sql, &s->err);
 }
 
-/* The target may have cut into partitions what is one table on the source. */
-static bool
-is_partitioned(struct side *s, PGconn *conn, const struct table_row *row, bool *out)
+/* Columns of the answer: number of the table, its pg_class.relkind or NULL. The target may have cut
+ * into partitions what is one table on the source. */
+static void
+kinds_text(const struct side *s, struct buf *sql)
 {
     struct buf name;
-    buf_init(&name, 4096);
-    sql_qualified(&name, row->schema, row->name);
-    const char *params[] = {buf_cstr(&name)};
-    char *kind = NULL;
-    bool ok = pg_query_value(conn, "count rows",
-        "SELECT (SELECT relkind FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1))",
-        1, params, &kind, &s->err);
-    *out = ok && kind && kind[0] == 'p';
-    x_free(kind);
+    buf_init(&name, NAME_MAX_BYTES);
+    buf_str(sql, "SELECT v.i, c.relkind FROM (VALUES (NULL::int, NULL::text)");
+    for (size_t i = 0; i < s->len; i++) {
+        if (s->counts[i] != UNCOUNTED) {
+            buf_reset(&name);
+            sql_qualified(&name, s->rows[i].schema, s->rows[i].name);
+            buf_printf(sql, ", (%zu, ", i);
+            sql_literal(sql, buf_cstr(&name));
+            buf_str(sql, ")");
+        }
+    }
+    buf_str(sql, ") AS v(i, name) LEFT JOIN pg_catalog.pg_class c"
+                 " ON c.oid = pg_catalog.to_regclass(v.name) WHERE v.i IS NOT NULL");
     buf_done(&name);
-    return ok;
 }
 
 static bool
-count_one(struct side *s, PGconn *conn, size_t i)
+read_kinds(struct side *s, PGconn *conn, bool *partitioned)
 {
-    const struct table_row *row = &s->rows[i];
-    bool partitioned = false;
-    if (!is_partitioned(s, conn, row, &partitioned)) {
-        return false;
-    }
     struct buf sql;
-    buf_init(&sql, 4096);
-    buf_str(&sql, partitioned ? "SELECT count(*) FROM " : "SELECT count(*) FROM ONLY ");
-    sql_qualified(&sql, row->schema, row->name);
-    char what[200];
-    snprintf(
-        what, sizeof(what), "count rows of '%s.%s' on the %s", row->schema, row->name, s->label);
     PGresult *res = NULL;
-    bool ok = set_deadline(s, conn) &&
-              pg_query_long(conn, what, buf_cstr(&sql), 0, NULL, s->stop, &res, &s->err);
-    if (ok) {
-        s->counts[i] = pg_u64(res, 0, 0);
+    buf_init(&sql, SQL_MAX);
+    kinds_text(s, &sql);
+    bool ok = buf_ok(&sql, "list of tables", &s->err) &&
+              pg_query(conn, "count rows", buf_cstr(&sql), 0, NULL, &res, &s->err);
+    for (int row = 0; ok && row < PQntuples(res); row++) {
+        uint64_t i = pg_u64(res, row, 0);
+        if (i < s->len) {
+            partitioned[i] = pg_str(res, row, 1)[0] == 'p';
+        }
+    }
+    PQclear(res);
+    buf_done(&sql);
+    return ok;
+}
+
+/* From table *at on, at most PER_QUERY of them; *at is then behind them. Number of tables. */
+static int
+counts_text(const struct side *s, const bool *partitioned, size_t *at, struct buf *sql)
+{
+    int n = 0;
+    for (; *at < s->len && n < PER_QUERY; (*at)++) {
+        if (s->counts[*at] != UNCOUNTED) {
+            buf_printf(sql, "%sSELECT %zu, count(*) FROM %s", n++ ? " UNION ALL " : "", *at,
+                partitioned[*at] ? "" : "ONLY ");
+            sql_qualified(sql, s->rows[*at].schema, s->rows[*at].name);
+        }
+    }
+    return n;
+}
+
+static bool
+count_some(struct side *s, PGconn *conn, const bool *partitioned, size_t *at)
+{
+    struct buf sql;
+    PGresult *res = NULL;
+    char what[80];
+    buf_init(&sql, SQL_MAX);
+    int n = counts_text(s, partitioned, at, &sql);
+    snprintf(what, sizeof(what), "count rows on the %.60s", s->label);
+    bool ok =
+        n == 0 || (buf_ok(&sql, what, &s->err) && set_deadline(s, conn) &&
+                      pg_query_long(conn, what, buf_cstr(&sql), 0, NULL, s->stop, &res, &s->err));
+    for (int row = 0; ok && n > 0 && row < PQntuples(res); row++) {
+        uint64_t i = pg_u64(res, row, 0);
+        if (i < s->len) {
+            s->counts[i] = pg_u64(res, row, 1);
+        }
     }
     PQclear(res);
     buf_done(&sql);
@@ -91,12 +131,12 @@ count_side(void *arg)
     struct pg_options o = {
         .application_name = "tidegate verify", .timeout_us = s->config->network.timeout_us};
     PGconn *conn = NULL;
-    s->ok = pg_connect(s->dsn, &o, &conn, &s->err);
-    for (size_t i = 0; s->ok && i < s->len; i++) {
-        if (s->counts[i] != UNCOUNTED) {
-            s->ok = count_one(s, conn, i);
-        }
+    bool *partitioned = x_zalloc((s->len + 1) * sizeof(bool));
+    s->ok = pg_connect(s->dsn, &o, &conn, &s->err) && read_kinds(s, conn, partitioned);
+    for (size_t at = 0; s->ok && at < s->len;) {
+        s->ok = count_some(s, conn, partitioned, &at);
     }
+    x_free(partitioned);
     PQfinish(conn);
 }
 
