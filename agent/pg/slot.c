@@ -125,20 +125,13 @@ pg_write_mark(PGconn *conn, const char *content, uint64_t *lsn, struct err *err)
     /* Transactional, so that its commit is flushed and sent; a bare message may linger unflushed
      * until somebody else commits. */
     PGresult *res = NULL;
-    if (!pg_exec(
-            conn, "write mark", "BEGIN READ WRITE; SET LOCAL synchronous_commit = 'local'", err)) {
-        return false;
-    }
     bool ok = pg_query(conn, "write mark",
-        "SELECT pg_catalog.pg_logical_emit_message(true, 'tidegate', $1)", 1, &content, &res, err);
+        "SELECT pg_catalog.pg_logical_emit_message(true, 'tidegate', $1),"
+        " pg_catalog.set_config('synchronous_commit', 'local', true)",
+        1, &content, &res, err);
     if (ok) {
         *lsn = pg_lsn(res, 0, 0);
     }
     PQclear(res);
-    struct err ignored = ERR_INIT;
-    if (!ok) {
-        (void)!pg_exec(conn, "write mark", "ROLLBACK", &ignored);
-        return false;
-    }
-    return pg_exec(conn, "write mark", "COMMIT", err);
+    return ok;
 }

@@ -56,6 +56,7 @@ agent_new(
     a->clock = clock;
     a->started_wall_us = clock_wall_us(clock);
     pthread_mutex_init(&a->lock, NULL);
+    a->spares = pg_spares_new(clock);
     a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!stop_init(&a->stop) || a->wake_fd < 0) {
         agent_free(a);
@@ -91,6 +92,7 @@ agent_free(struct agent *a)
     key_ring_free(a->keys);
     store_close(a->store);
     stop_done(&a->stop);
+    pg_spares_free(a->spares);
     if (a->wake_fd >= 0) {
         close(a->wake_fd);
     }
@@ -535,6 +537,8 @@ begin_cutover(struct agent *a, const struct cutover_request *req, struct err *er
         .take_snapshots = agent_take_snapshots,
         .sync_large_objects = agent_sync_large_objects,
         .finish_targets = agent_finish_targets,
+        .open_ahead = agent_open_ahead,
+        .spares = a->spares,
         .arg = a};
     struct phase_step s;
     if (!req->dry_run && !move_phase(a, EVENT_CUTOVER_ASKED, &s, err)) {

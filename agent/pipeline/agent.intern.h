@@ -25,6 +25,7 @@
 
 #include "agent/base/key.h"
 #include "agent/base/stop.h"
+#include "agent/pg/spares.h"
 #include "agent/pipeline/agent.h"
 #include "agent/pipeline/anchor.h"
 #include "agent/pipeline/capture.h"
@@ -97,7 +98,8 @@ struct agent {
     size_t lanes_len;
     bool admitted; /* every lane was looked at: what each needs of the spool is known */
     int64_t cursors_us;
-    struct cutover *cutover; /* the last one asked for */
+    struct pg_spares *spares; /* sessions for a cutover's steps behind the fence */
+    struct cutover *cutover;  /* the last one asked for */
     bool cutover_dry;
     atomic_bool acknowledged;
 };
@@ -175,6 +177,7 @@ bool agent_finish_after_cutover(struct agent *a, struct err *err) must_use;
 void agent_take_snapshots(void *arg);
 bool agent_sync_large_objects(void *arg, const struct cutover_objects *o, struct err *err) must_use;
 bool agent_finish_targets(void *arg, struct err *err) must_use;
+bool agent_open_ahead(void *arg, struct err *err) must_use;
 
 /* agent_status.c */
 struct lag;

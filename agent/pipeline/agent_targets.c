@@ -84,6 +84,7 @@ snapshot_options(const struct lane *l, bool defer_firing)
         .subscriptions = c->schema.subscriptions == SUBSCRIPTIONS_DISABLED,
         .defer_firing = defer_firing,
         .sequence_margin = c->cutover.sequence_margin,
+        .spares = a->spares,
         .timeout_us = c->network.timeout_us,
         .stop = &a->stop,
         .clock = a->clock};
@@ -199,6 +200,20 @@ agent_sync_large_objects(void *arg, const struct cutover_objects *o, struct err 
 }
 
 bool
+agent_open_ahead(void *arg, struct err *err)
+{
+    struct agent *a = arg;
+    bool ok = true;
+    for (size_t i = 0; ok && i < a->lanes_len; i++) {
+        struct lane *l = &a->lanes[i];
+        struct snapshot_options o;
+        ok = strcmp(l->config->type, "postgresql") != 0 ||
+             (agent_lane_target(l, &o, err) && snapshot_open_ahead(&o, err));
+    }
+    return ok;
+}
+
+bool
 agent_finish_targets(void *arg, struct err *err)
 {
     struct agent *a = arg;
@@ -209,8 +224,9 @@ agent_finish_targets(void *arg, struct err *err)
             continue;
         }
         struct snapshot_options o;
-        if (!agent_lane_snapshot(l, &s, err) || !snapshot_finish(s, err) ||
-            !agent_lane_target(l, &o, err) || !table_again_finish(&o, err)) {
+        bool again = false;
+        if (!agent_lane_snapshot(l, &s, err) || !snapshot_finish(s, &again, err) ||
+            (again && (!agent_lane_target(l, &o, err) || !table_again_finish(&o, err)))) {
             return a->lanes_len == 1 ? false : err_wrap(err, "sink '%s'", l->config->name);
         }
     }

@@ -12,8 +12,10 @@
 #include "agent/pg/conn.h"
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
+#include "agent/pg/spares.h"
 
 #define UNCOUNTED      UINT64_MAX /* an unlogged table */
+#define PURPOSE        "tidegate verify"
 #define PER_QUERY      100
 #define NAME_MAX_BYTES 4096
 #define SQL_MAX        (64U << 20)
@@ -21,11 +23,9 @@
 struct side {
     const char *dsn, *label;
     char name[64]; /* what `label` may point to */
-    const struct config *config;
+    const struct count_options *o;
     const struct table_row *rows;
     size_t len;
-    int64_t deadline_us;
-    const struct stop *stop;
     uint64_t *counts;
     bool ok;
     struct err err;
@@ -33,9 +33,23 @@ struct side {
 };
 
 static bool
+open_new(const struct config *config, const char *dsn, PGconn **out, struct err *err)
+{
+    struct pg_options o = {.application_name = PURPOSE, .timeout_us = config->network.timeout_us};
+    return pg_connect(dsn, &o, out, err);
+}
+
+static bool
+open_side(const struct side *s, PGconn **out, struct err *err)
+{
+    *out = pg_spares_take(s->o->spares, s->dsn, PURPOSE);
+    return *out || open_new(s->o->config, s->dsn, out, err);
+}
+
+static bool
 set_deadline(struct side *s, PGconn *conn)
 {
-    int64_t left_ms = (s->deadline_us - clock_mono_us(&clock_system)) / 1000;
+    int64_t left_ms = (s->o->deadline_us - clock_mono_us(&clock_system)) / 1000;
     if (left_ms <= 0) {
         return err_set(&s->err, ERR_RETRY, "count rows on the %s: no time left", s->label);
     }
@@ -110,9 +124,9 @@ count_some(struct side *s, PGconn *conn, const bool *partitioned, size_t *at)
     buf_init(&sql, SQL_MAX);
     int n = counts_text(s, partitioned, at, &sql);
     snprintf(what, sizeof(what), "count rows on the %.60s", s->label);
-    bool ok =
-        n == 0 || (buf_ok(&sql, what, &s->err) && set_deadline(s, conn) &&
-                      pg_query_long(conn, what, buf_cstr(&sql), 0, NULL, s->stop, &res, &s->err));
+    bool ok = n == 0 ||
+              (buf_ok(&sql, what, &s->err) && set_deadline(s, conn) &&
+                  pg_query_long(conn, what, buf_cstr(&sql), 0, NULL, s->o->stop, &res, &s->err));
     for (int row = 0; ok && n > 0 && row < PQntuples(res); row++) {
         uint64_t i = pg_u64(res, row, 0);
         if (i < s->len) {
@@ -128,11 +142,9 @@ static void
 count_side(void *arg)
 {
     struct side *s = arg;
-    struct pg_options o = {
-        .application_name = "tidegate verify", .timeout_us = s->config->network.timeout_us};
     PGconn *conn = NULL;
     bool *partitioned = x_zalloc((s->len + 1) * sizeof(bool));
-    s->ok = pg_connect(s->dsn, &o, &conn, &s->err) && read_kinds(s, conn, partitioned);
+    s->ok = open_side(s, &conn, &s->err) && read_kinds(s, conn, partitioned);
     for (size_t at = 0; s->ok && at < s->len;) {
         s->ok = count_some(s, conn, partitioned, &at);
     }
@@ -145,12 +157,10 @@ static bool
 leave_out_unlogged(struct side *sides, size_t n, struct err *err)
 {
     const struct side *source = &sides[0];
-    struct pg_options o = {
-        .application_name = "tidegate verify", .timeout_us = source->config->network.timeout_us};
     PGconn *conn = NULL;
     PGresult *res = NULL;
     bool ok =
-        pg_connect(source->dsn, &o, &conn, err) &&
+        open_side(source, &conn, err) &&
         pg_query(conn, "list unlogged tables",
             "SELECT oid FROM pg_catalog.pg_class WHERE relkind = 'r' AND relpersistence = 'u'", 0,
             NULL, &res, err);
@@ -229,23 +239,20 @@ count_all(struct side *sides, size_t n, struct err *err)
 }
 
 bool
-count_rows_compare(const struct config *config, struct store *store, int64_t deadline_us,
-    const struct stop *stop, struct count_result *out, struct err *err)
+count_rows_compare(const struct count_options *o, struct count_result *out, struct err *err)
 {
     *out = (struct count_result){0};
     struct table_row *rows = NULL;
     size_t len = 0;
-    if (!store_tables(store, &rows, &len, err)) {
+    if (!store_tables(o->store, &rows, &len, err)) {
         return false;
     }
     struct side *sides = x_zalloc((CONFIG_SINKS_MAX + 1) * sizeof(*sides));
-    size_t n = list_sides(config, sides);
+    size_t n = list_sides(o->config, sides);
     for (size_t i = 0; i < n; i++) {
-        sides[i].config = config;
+        sides[i].o = o;
         sides[i].rows = rows;
         sides[i].len = len;
-        sides[i].deadline_us = deadline_us;
-        sides[i].stop = stop;
         sides[i].counts = x_zalloc((len + 1) * sizeof(uint64_t));
     }
     bool ok = leave_out_unlogged(sides, n, err) && count_all(sides, n, err);
@@ -258,5 +265,24 @@ count_rows_compare(const struct config *config, struct store *store, int64_t dea
     }
     x_free(sides);
     x_free(rows);
+    return ok;
+}
+
+bool
+count_rows_open_ahead(const struct config *config, struct pg_spares *spares, struct err *err)
+{
+    struct side *sides = x_zalloc((CONFIG_SINKS_MAX + 1) * sizeof(*sides));
+    size_t n = list_sides(config, sides);
+    bool ok = true;
+    /* The source is asked for its unlogged tables, too. */
+    for (size_t i = 0; ok && i <= n; i++) {
+        const char *dsn = sides[i < n ? i : 0].dsn;
+        PGconn *conn = NULL;
+        ok = open_new(config, dsn, &conn, err);
+        if (ok) {
+            pg_spares_put(spares, dsn, PURPOSE, conn);
+        }
+    }
+    x_free(sides);
     return ok;
 }

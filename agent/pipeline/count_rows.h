@@ -20,7 +20,17 @@ struct count_result {
 
 /* ERR_DATA names the first table that differs, with both counts. ERR_RETRY: the deadline
  * (monotonic) has passed. Unlogged tables are left out: their changes are not in the feed. */
-bool count_rows_compare(const struct config *config, struct store *store, int64_t deadline_us,
-    const struct stop *stop, struct count_result *out, struct err *err) must_use;
+struct count_options {
+    const struct config *config;
+    struct store *store;
+    struct pg_spares *spares; /* of count_rows_open_ahead; NULL: none */
+    int64_t deadline_us;
+    const struct stop *stop;
+};
+bool count_rows_compare(
+    const struct count_options *o, struct count_result *out, struct err *err) must_use;
+/* The sessions for it, while there is time. */
+bool count_rows_open_ahead(
+    const struct config *config, struct pg_spares *spares, struct err *err) must_use;
 
 #endif

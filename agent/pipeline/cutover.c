@@ -15,10 +15,10 @@
 #include "agent/base/log.h"
 #include "agent/base/parse.h"
 #include "agent/base/thread.h"
-#include "agent/pg/conn.h"
-#include "agent/pg/slot.h"
+#include "agent/pg/spares.h"
 #include "agent/pipeline/count_rows.h"
 #include "agent/pipeline/fence.h"
+#include "agent/pipeline/marks.h"
 #include "agent/pipeline/missing_columns.h"
 #include "agent/pipeline/setup.h"
 #include "agent/pipeline/two_phase.h"
@@ -257,6 +257,21 @@ sync_objects(struct cutover *c, bool in_use, struct err *err)
     return true;
 }
 
+/* --- sessions that the steps behind the fence use -------------------------------------------- */
+
+/* Who cannot be opened now is opened when it is needed. */
+static void
+open_ahead(const struct cutover *c)
+{
+    const struct marks marks = {c->env.config, c->env.spares};
+    struct err err = ERR_INIT;
+    if (!c->env.open_ahead(c->env.arg, &err) || !marks_open_ahead(&marks, &err) ||
+        !two_phase_open_ahead(c->env.config, c->env.spares, &err) ||
+        (c->req.verify && !count_rows_open_ahead(c->env.config, c->env.spares, &err))) {
+        log_debug(STAGE, "not every session was opened ahead: %s", err.text);
+    }
+}
+
 /* Nothing is fenced yet: the time of this does not count. */
 static bool
 step_objects_ahead(struct cutover *c, struct err *err)
@@ -264,6 +279,9 @@ step_objects_ahead(struct cutover *c, struct err *err)
     int64_t began = now_us(c);
     c->env.take_snapshots(c->env.arg);
     bool ok = sync_objects(c, true, err);
+    if (ok) {
+        open_ahead(c);
+    }
     c->deadline_us += now_us(c) - began;
     return ok;
 }
@@ -293,12 +311,8 @@ step_fence(struct cutover *c, struct err *err)
 static bool
 step_barrier(struct cutover *c, struct err *err)
 {
-    struct pg_options o = {
-        .application_name = "tidegate barrier", .timeout_us = c->env.config->network.timeout_us};
-    PGconn *conn = NULL;
-    bool ok = pg_connect(c->env.config->source.dsn, &o, &conn, err) &&
-              pg_write_mark(conn, "barrier", &c->barrier, err);
-    PQfinish(conn);
+    const struct marks marks = {c->env.config, c->env.spares};
+    bool ok = mark_source(&marks, &c->barrier, err);
     if (ok) {
         char lsn[FORMAT_SIZE];
         detail(c, "at %s", format_lsn(c->barrier, lsn));
@@ -324,7 +338,7 @@ step_drain(struct cutover *c, struct err *err)
              * and is not finished must be there to be finished. */
             return no_stopped_tables(c, err) &&
                    (c->req.fence != FENCE_READ_ONLY ||
-                       two_phase_at_targets(c->env.config, c->env.store, err));
+                       two_phase_at_targets(c->env.config, c->env.store, c->env.spares, err));
         }
         if (now_us(c) > c->deadline_us) {
             char lag[FORMAT_SIZE];
@@ -354,8 +368,12 @@ step_verify(struct cutover *c, struct err *err)
         detail(c, "left out");
         return true;
     }
-    if (!count_rows_compare(
-            c->env.config, c->env.store, c->deadline_us, c->env.stop, &counts, err)) {
+    const struct count_options o = {.config = c->env.config,
+        .store = c->env.store,
+        .spares = c->env.spares,
+        .deadline_us = c->deadline_us,
+        .stop = c->env.stop};
+    if (!count_rows_compare(&o, &counts, err)) {
         return false;
     }
     detail(c, "%llu rows in %llu tables, equal counts", (unsigned long long)counts.rows,
@@ -378,18 +396,12 @@ step_sequences(struct cutover *c, struct err *err)
     return true;
 }
 
-/* Apply commits asynchronously; one synchronous commit behind it makes everything before it
- * durable. */
 static bool
 make_durable(struct cutover *c, const struct sink_config *sink, struct err *err)
 {
-    struct pg_options o = {
-        .application_name = "tidegate cutover", .timeout_us = c->env.config->network.timeout_us};
-    PGconn *conn = NULL;
-    uint64_t lsn = 0;
-    bool ok = pg_connect(sink->dsn, &o, &conn, err) && pg_write_mark(conn, "cutover", &lsn, err);
-    PQfinish(conn);
-    return ok || (several(c) ? err_wrap(err, "sink '%s'", sink->name) : false);
+    const struct marks marks = {c->env.config, c->env.spares};
+    return mark_target(&marks, sink, err) ||
+           (several(c) ? err_wrap(err, "sink '%s'", sink->name) : false);
 }
 
 static bool
@@ -498,6 +510,7 @@ run(void *arg)
     for (size_t i = 0; ok && i < STEPS_LEN; i++) {
         ok = run_step(c, i, &err);
     }
+    pg_spares_drop(c->env.spares);
     if (!ok) {
         log_err(LOG_WARN, STAGE, &err);
         abort_cutover(c, &err);

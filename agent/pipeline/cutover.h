@@ -55,6 +55,9 @@ struct cutover_env {
     bool (*sync_large_objects)(void *arg, const struct cutover_objects *o, struct err *err);
     /* Sequences, and what waited for the cutover, on every target. */
     bool (*finish_targets)(void *arg, struct err *err);
+    /* Puts the sessions for that and for the large objects into `spares`. */
+    bool (*open_ahead)(void *arg, struct err *err);
+    struct pg_spares *spares;
     void *arg;
 };
 

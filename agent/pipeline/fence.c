@@ -179,7 +179,7 @@ fence_check(const struct config *config, struct store *store, struct err *err)
 {
     PGconn *conn = NULL;
     PGresult *res = NULL;
-    bool ok = open_source(config, &conn, err) && two_phase_at_targets(config, store, err) &&
+    bool ok = open_source(config, &conn, err) && two_phase_at_targets(config, store, NULL, err) &&
               pg_query(conn, "read rights",
                   "SELECT pg_catalog.pg_has_role(d.datdba, 'USAGE'),"
                   " r.rolsuper OR pg_catalog.pg_has_role('pg_signal_backend', 'USAGE')"

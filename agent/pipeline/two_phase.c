@@ -12,6 +12,7 @@
 #include "agent/base/log.h"
 #include "agent/pg/conn.h"
 #include "agent/pg/query.h"
+#include "agent/pg/spares.h"
 #include "agent/pipeline/doubts.h"
 
 #define STAGE         "setup"
@@ -205,17 +206,25 @@ two_phase_admits(const struct config *config, struct store *store, size_t number
 /* --- at the cutover ----------------------------------------------------------------------------
  */
 
+#define NAMES_PURPOSE "tidegate prepared"
 #define NAMES                                                                                      \
     "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = pg_catalog.current_database()"  \
     " ORDER BY gid"
 
 static bool
-read_names(const struct config *config, const char *dsn, PGresult **out, struct err *err)
+open_new(const struct config *config, const char *dsn, PGconn **out, struct err *err)
 {
     struct pg_options o = {
-        .application_name = "tidegate cutover", .timeout_us = config->network.timeout_us};
-    PGconn *conn = NULL;
-    bool ok = pg_connect(dsn, &o, &conn, err) &&
+        .application_name = NAMES_PURPOSE, .timeout_us = config->network.timeout_us};
+    return pg_connect(dsn, &o, out, err);
+}
+
+static bool
+read_names(const struct config *config, struct pg_spares *spares, const char *dsn, PGresult **out,
+    struct err *err)
+{
+    PGconn *conn = pg_spares_take(spares, dsn, NAMES_PURPOSE);
+    bool ok = (conn || open_new(config, dsn, &conn, err)) &&
               pg_query(conn, "read prepared transactions", NAMES, 0, NULL, out, err);
     PQfinish(conn);
     return ok;
@@ -270,14 +279,15 @@ all_whole(const PGresult *source, struct store *store, const char *sink, struct 
 }
 
 bool
-two_phase_at_targets(const struct config *config, struct store *store, struct err *err)
+two_phase_at_targets(
+    const struct config *config, struct store *store, struct pg_spares *spares, struct err *err)
 {
     PGresult *source = NULL;
-    bool ok = read_names(config, config->source.dsn, &source, err);
+    bool ok = read_names(config, spares, config->source.dsn, &source, err);
     for (size_t i = 0; ok && PQntuples(source) > 0 && i < config->sinks_len; i++) {
         PGresult *target = NULL;
         if (is_postgresql(&config->sinks[i])) {
-            ok = read_names(config, config->sinks[i].dsn, &target, err) &&
+            ok = read_names(config, spares, config->sinks[i].dsn, &target, err) &&
                  all_there(source, target, err) &&
                  all_whole(source, store, config->sinks[i].name, err);
         }
@@ -285,6 +295,17 @@ two_phase_at_targets(const struct config *config, struct store *store, struct er
     }
     PQclear(source);
     return ok;
+}
+
+bool
+two_phase_open_ahead(const struct config *config, struct pg_spares *spares, struct err *err)
+{
+    PGconn *conn = NULL;
+    if (!open_new(config, config->source.dsn, &conn, err)) {
+        return false;
+    }
+    pg_spares_put(spares, config->source.dsn, NAMES_PURPOSE, conn);
+    return true;
 }
 
 /* --- in front of a copy -------------------------------------------------------------------------

@@ -15,6 +15,7 @@
 
 #include "agent/base/err.h"
 #include "agent/base/stop.h"
+#include "agent/pg/spares.h"
 #include "agent/store/store.h"
 #include "config/config.h"
 
@@ -32,8 +33,11 @@ bool two_phase_admits(
 bool two_phase_from(struct store *store, uint64_t *from, struct err *err) must_use;
 /* True when every prepared transaction that is open on the source is on all targets, too, and
  * whole; else ERR_CONFIG names one that is not. */
-bool two_phase_at_targets(
-    const struct config *config, struct store *store, struct err *err) must_use;
+bool two_phase_at_targets(const struct config *config, struct store *store,
+    struct pg_spares *spares, struct err *err) must_use;
+/* The source's session for it, while there is time. */
+bool two_phase_open_ahead(
+    const struct config *config, struct pg_spares *spares, struct err *err) must_use;
 
 /* A new slot's snapshot waits for every transaction that is open on the source's server. Those that
  * are prepared by now are waited for here, where it can be said and stopped: when there are any,

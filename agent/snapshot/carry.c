@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A savepoint around each: there are few of them.
+ * A savepoint around each, in one go with it: there are few of them, but some are carried while
+ * nobody may write.
  */
 #include "agent/snapshot/carry.h"
 
+#include "agent/base/arena.h"
 #include "agent/base/log.h"
 #include "agent/pg/query.h"
 
@@ -19,19 +21,18 @@ is_end(const struct err *err)
 static bool
 attempt(PGconn *target, const char *sql, bool *ok, struct err *why, struct err *err)
 {
-    *ok = false;
-    if (!pg_exec(target, "target: set a savepoint", "SAVEPOINT tidegate_carry", err)) {
-        return false;
+    char *whole = x_printf("SAVEPOINT tidegate_carry; %s; RELEASE SAVEPOINT tidegate_carry", sql);
+    *ok = pg_exec(target, "", whole, why);
+    x_free(whole);
+    if (*ok) {
+        return true;
     }
-    *ok = pg_exec(target, "", sql, why);
-    if (!*ok && is_end(why)) {
+    if (is_end(why)) {
         *err = *why;
         return false;
     }
     return pg_exec(target, "target: end the savepoint",
-        *ok ? "RELEASE SAVEPOINT tidegate_carry"
-            : "ROLLBACK TO SAVEPOINT tidegate_carry; RELEASE SAVEPOINT tidegate_carry",
-        err);
+        "ROLLBACK TO SAVEPOINT tidegate_carry; RELEASE SAVEPOINT tidegate_carry", err);
 }
 
 static void

@@ -85,19 +85,11 @@ say_read_only(PGconn *source, PGconn *target, struct err *err)
     return true;
 }
 
-static bool
-begin(PGconn *target, const char *migration, const char *item, bool *done, struct err *err)
-{
-    return ledger_check(target, migration, item, done, err) &&
-           (*done || pg_exec(target, "target: begin", "BEGIN", err));
-}
-
 /* Passes `ok` on. */
 static bool
 end(PGconn *target, const char *migration, const char *item, bool ok, struct err *err)
 {
-    ok = ok && ledger_add(target, migration, item, err) &&
-         pg_exec(target, "target: commit", "COMMIT", err);
+    ok = ok && ledger_add_and_commit(target, migration, item, err);
     if (!ok && PQtransactionStatus(target) != PQTRANS_IDLE) {
         struct err ignored = ERR_INIT;
         (void)!pg_exec(target, "target: roll back", "ROLLBACK", &ignored);
@@ -109,8 +101,11 @@ bool
 database_carry(PGconn *source, PGconn *target, const char *migration, struct err *err)
 {
     bool done = false;
-    if (!begin(target, migration, BEGUN_ITEM, &done, err) || done) {
+    if (!ledger_check(target, migration, BEGUN_ITEM, &done, err) || done) {
         return done;
+    }
+    if (!pg_exec(target, "target: begin", "BEGIN", err)) {
+        return false;
     }
     bool ok = step(source, target, settings_sql, err) && step(source, target, comment_sql, err) &&
               say_read_only(source, target, err);
@@ -118,12 +113,17 @@ database_carry(PGconn *source, PGconn *target, const char *migration, struct err
 }
 
 bool
+database_is_handed_over(const struct ledger *l)
+{
+    return ledger_has(l, HANDED_ITEM);
+}
+
+bool
 database_hand_over(
     PGconn *source, PGconn *target, const char *migration, bool owner, bool grants, struct err *err)
 {
-    bool done = false;
-    if (!begin(target, migration, HANDED_ITEM, &done, err) || done) {
-        return done;
+    if (!pg_exec(target, "target: begin", "BEGIN", err)) {
+        return false;
     }
     bool ok = step(source, target, limit_sql, err) &&
               (!grants || step(source, target, grants_sql, err)) &&

@@ -17,6 +17,8 @@ bool database_carry(
     PGconn *source, PGconn *target, const char *migration, struct err *err) must_use;
 
 /* Owner, privileges and limit: at the end, because they may take rights away from us. */
+struct ledger;
+bool database_is_handed_over(const struct ledger *l);
 bool database_hand_over(PGconn *source, PGconn *target, const char *migration, bool owner,
     bool grants, struct err *err) must_use;
 

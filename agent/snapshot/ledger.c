@@ -9,8 +9,12 @@
 #include <string.h>
 
 #include "agent/base/arena.h"
+#include "agent/base/buf.h"
 #include "agent/base/parse.h"
+#include "agent/pg/ident.h"
 #include "agent/pg/query.h"
+
+#define NO_TABLE "42P01" /* SQLSTATE */
 
 bool
 ledger_ensure(PGconn *target, struct err *err)
@@ -53,6 +57,22 @@ ledger_add(PGconn *target, const char *migration, const char *item, struct err *
 }
 
 bool
+ledger_add_and_commit(PGconn *target, const char *migration, const char *item, struct err *err)
+{
+    struct buf sql;
+    buf_init(&sql, 8192);
+    buf_str(&sql, "INSERT INTO tidegate.ledger (migration, item) VALUES (");
+    sql_literal(&sql, migration);
+    buf_str(&sql, ", ");
+    sql_literal(&sql, item);
+    buf_str(&sql, ") ON CONFLICT DO NOTHING; COMMIT");
+    bool ok = buf_ok(&sql, "write the ledger", err) &&
+              pg_exec(target, "write the ledger", buf_cstr(&sql), err);
+    buf_done(&sql);
+    return ok;
+}
+
+bool
 ledger_check(PGconn *target, const char *migration, const char *item, bool *there, struct err *err)
 {
     const char *params[] = {migration, item};
@@ -73,24 +93,39 @@ compare_items(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* Outside of a transaction, which an error would end, reading it tells as well: *there stays. */
+static bool
+is_there(PGconn *target, bool *there, struct err *err)
+{
+    char *name = NULL;
+    if (PQtransactionStatus(target) == PQTRANS_IDLE) {
+        return true;
+    }
+    bool ok = pg_query_value(target, "look for the ledger",
+        "SELECT pg_catalog.to_regclass('tidegate.ledger')", 0, NULL, &name, err);
+    *there = name != NULL;
+    x_free(name);
+    return ok;
+}
+
 bool
 ledger_read(PGconn *target, const char *migration, struct ledger *out, struct err *err)
 {
     memset(out, 0, sizeof(*out));
-    char *there = NULL;
-    if (!pg_query_value(target, "look for the ledger",
-            "SELECT pg_catalog.to_regclass('tidegate.ledger')", 0, NULL, &there, err)) {
+    bool there = true;
+    if (!is_there(target, &there, err)) {
         return false;
     }
-    if (!there) {
-        return true;
-    }
-    x_free(there);
     PGresult *res = NULL;
     const char *params[] = {migration};
-    if (!pg_query(target, "read the ledger",
+    if (!there ||
+        !pg_query(target, "read the ledger",
             "SELECT item FROM tidegate.ledger WHERE migration = $1", 1, params, &res, err)) {
-        return false;
+        there = there && strcmp(err->sqlstate, NO_TABLE) != 0;
+        if (!there) {
+            err_clear(err);
+        }
+        return !there;
     }
     out->len = (size_t)PQntuples(res);
     out->items = x_zalloc((out->len + 1) * sizeof(*out->items));

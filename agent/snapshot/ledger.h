@@ -29,6 +29,9 @@
 bool ledger_ensure(PGconn *target, struct err *err) must_use;
 /* Inserts an item; part of the transaction that is open on `target`. */
 bool ledger_add(PGconn *target, const char *migration, const char *item, struct err *err) must_use;
+/* The same, and ends that transaction in one go. */
+bool ledger_add_and_commit(
+    PGconn *target, const char *migration, const char *item, struct err *err) must_use;
 /* Whether the server has it now: for a commit whose answer was lost. */
 bool ledger_check(
     PGconn *target, const char *migration, const char *item, bool *there, struct err *err) must_use;

@@ -11,6 +11,7 @@
 #include "agent/pg/conn.h"
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
+#include "agent/pg/spares.h"
 
 #define LEFTOVER_WAIT_US 30000000
 #define LEFTOVER_TICK_US 20000
@@ -32,10 +33,19 @@ connect_as(const struct snapshot_options *o, const char *dsn, const char *role,
     return pg_connect(dsn, &p, out, err);
 }
 
+static PGconn *
+spare(const struct snapshot_options *o, const char *dsn, const char *role)
+{
+    char name[64];
+    session_name(o, role, name);
+    return pg_spares_take(o->spares, dsn, name);
+}
+
 bool
 session_source(const struct snapshot_options *o, const char *role, PGconn **out, struct err *err)
 {
-    return connect_as(o, o->source_dsn, role, NULL, out, err) || err_wrap(err, "source");
+    *out = spare(o, o->source_dsn, role);
+    return *out || connect_as(o, o->source_dsn, role, NULL, out, err) || err_wrap(err, "source");
 }
 
 bool
@@ -64,40 +74,74 @@ session_reader(const struct snapshot_options *o, const char *role, const char *e
     return ok;
 }
 
+/* In one go; what the role may not set is set, or left, alone. */
+static bool
+prepare_writer(PGconn *conn, bool *replica, struct err *err)
+{
+    /* Enough for index builds to sort in memory what is worth it; a larger setting of the server's
+     * stays. */
+#define WRITER                                                                                     \
+    "SET synchronous_commit = on; SET check_function_bodies = off;"                                \
+    "SET client_min_messages = warning;"                                                           \
+    "SELECT pg_catalog.set_config('maintenance_work_mem', '256MB', false)"                         \
+    " WHERE pg_catalog.pg_size_bytes("                                                             \
+    "pg_catalog.current_setting('maintenance_work_mem')) < 268435456"
+#define REPLICA "SET session_replication_role = replica"
+    struct err refused = ERR_INIT;
+    *replica = pg_exec(conn, "", WRITER ";" REPLICA, &refused);
+    if (*replica) {
+        return true;
+    }
+    if (!pg_exec(conn, "target: prepare the session", WRITER, err)) {
+        return false;
+    }
+    err_clear(&refused);
+    *replica = pg_exec(conn, "", REPLICA, &refused);
+    if (!*replica && refused.class == ERR_RECONNECT) {
+        *err = refused;
+        return err_wrap(err, "target");
+    }
+    return true;
+#undef WRITER
+#undef REPLICA
+}
+
 bool
 session_target(const struct snapshot_options *o, const char *role, const char *encoding,
     PGconn **out, bool *replica, struct err *err)
 {
+    bool set;
+    *out = encoding || replica ? NULL : spare(o, o->target_dsn, role);
+    if (*out) {
+        return true;
+    }
     if (!connect_as(o, o->target_dsn, role, encoding, out, err)) {
         return err_wrap(err, "target");
     }
-    struct buf sql;
-    buf_init(&sql, 1024);
-    buf_str(&sql, "SET synchronous_commit = on; SET check_function_bodies = off;"
-                  "SET client_min_messages = warning;");
-    /* Enough for index builds to sort in memory what is worth it; a larger setting of the server's
-     * stays. */
-    buf_str(&sql, "SELECT pg_catalog.set_config('maintenance_work_mem', '256MB', false)"
-                  " WHERE pg_catalog.pg_size_bytes("
-                  "pg_catalog.current_setting('maintenance_work_mem')) < 268435456");
-    bool ok = pg_exec(*out, "target: prepare the session", buf_cstr(&sql), err);
-    buf_done(&sql);
-    if (!ok) {
+    if (!prepare_writer(*out, replica ? replica : &set, err)) {
         PQfinish(*out);
         *out = NULL;
         return false;
     }
-    struct err refused = ERR_INIT;
-    bool set = pg_exec(*out, "", "SET session_replication_role = replica", &refused);
-    if (replica) {
-        *replica = set;
+    return true;
+}
+
+bool
+session_open_ahead(const struct snapshot_options *given, const char *role, struct err *err)
+{
+    struct snapshot_options o = *given;
+    char name[64];
+    PGconn *conn = NULL;
+    session_name(given, role, name);
+    o.spares = NULL; /* a new one each */
+    if (!session_source(&o, role, &conn, err)) {
+        return false;
     }
-    if (!set && refused.class == ERR_RECONNECT) {
-        PQfinish(*out);
-        *out = NULL;
-        *err = refused;
-        return err_wrap(err, "target");
+    pg_spares_put(given->spares, o.source_dsn, name, conn);
+    if (!session_target(&o, role, NULL, &conn, NULL, err)) {
+        return false;
     }
+    pg_spares_put(given->spares, o.target_dsn, name, conn);
     return true;
 }
 

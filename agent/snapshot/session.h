@@ -28,6 +28,11 @@ bool session_reader(const struct snapshot_options *o, const char *role, const ch
 bool session_target(const struct snapshot_options *o, const char *role, const char *encoding,
     PGconn **out, bool *replica, struct err *err) must_use;
 
+/* One of each for later (o->spares): session_source finds it, and session_target without encoding
+ * and `replica`. */
+bool session_open_ahead(
+    const struct snapshot_options *o, const char *role, struct err *err) must_use;
+
 /* Ends sessions on the target that an agent killed before has left behind, and waits until they are
  * gone: a commit that is still under way there would come after we have looked at what is done.
  * ERR_RETRY when one does not go. */

@@ -19,6 +19,7 @@
 #include "agent/snapshot/pending.h"
 #include "agent/snapshot/sequences.h"
 #include "agent/snapshot/session.h"
+#include "agent/snapshot/table_again.h"
 #include "agent/snapshot/validate.h"
 
 #define STAGE    "snapshot"
@@ -221,18 +222,26 @@ snapshot_large_objects(struct snapshot *s, struct snapshot_objects *o,
 }
 
 bool
-snapshot_finish(struct snapshot *s, struct err *err)
+snapshot_finish(struct snapshot *s, bool *again, struct err *err)
 {
     struct step t;
     uint32_t count;
     struct reporter r = {.line = log_line};
-    bool ok = step_open(&t, s, s->o.stop, err) &&
-              sequences_carry(t.source, t.target, s->o.sequence_margin, &count, err) &&
-              make_pending(&t, POST_FINISH, &r, err) &&
-              (!s->o.copy_schema || !s->o.database ||
-                  database_hand_over(t.source, t.target, s->o.name, s->o.owner, s->o.grants, err));
+    bool ok = step_open(&t, s, s->o.stop, err);
+    *again = ok && table_again_is_left(&t.ledger);
+    ok = ok && sequences_carry(t.source, t.target, s->o.sequence_margin, &count, err) &&
+         make_pending(&t, POST_FINISH, &r, err) &&
+         (!s->o.copy_schema || !s->o.database || database_is_handed_over(&t.ledger) ||
+             database_hand_over(t.source, t.target, s->o.name, s->o.owner, s->o.grants, err));
     step_close(&t);
     return ok;
+}
+
+bool
+snapshot_open_ahead(const struct snapshot_options *o, struct err *err)
+{
+    return session_open_ahead(o, SESSION_SNAPSHOT, err) &&
+           session_open_ahead(o, SESSION_SNAPSHOT, err);
 }
 
 bool

@@ -44,6 +44,7 @@ struct snapshot_options {
      * would fire on replicated rows wait for snapshot_finish. */
     bool defer_firing;
     uint32_t sequence_margin; /* steps that sequences leave out at the cutover */
+    struct pg_spares *spares; /* sessions opened ahead; NULL: none */
     int64_t timeout_us;
     const struct stop *stop;
     const struct clock *clock;
@@ -98,8 +99,11 @@ struct snapshot_objects {
 bool snapshot_large_objects(struct snapshot *s, struct snapshot_objects *o,
     struct large_object_counts *out, struct err *err) must_use;
 
-/* At cutover, when the target has everything: sequences, and what defer_firing held back. */
-bool snapshot_finish(struct snapshot *s, struct err *err) must_use;
+/* At cutover, when the target has everything: sequences, and what defer_firing held back. *again:
+ * the target has tables for table_again_finish, too. */
+bool snapshot_finish(struct snapshot *s, bool *again, struct err *err) must_use;
+/* The sessions that snapshot_large_objects and snapshot_finish will want, while there is time. */
+bool snapshot_open_ahead(const struct snapshot_options *o, struct err *err) must_use;
 /* After the target was opened: materialized views, validation of what is left. */
 bool snapshot_after_cutover(struct snapshot *s, void (*report)(const char *line, void *arg),
     void *arg, struct err *err) must_use;

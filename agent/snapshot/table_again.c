@@ -353,6 +353,13 @@ finish_one(struct again *a, uint32_t oid, struct err *err)
 }
 
 bool
+table_again_is_left(const struct ledger *l)
+{
+    size_t first;
+    return ledger_prefix(l, MADE, &first) > 0;
+}
+
+bool
 table_again_finish(const struct snapshot_options *o, struct err *err)
 {
     const struct table_again t = {.o = *o};

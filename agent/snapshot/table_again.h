@@ -34,6 +34,8 @@ bool table_again_copy(const struct table_again *t, void (*imported)(void *arg), 
 bool table_again_is_done(const struct table_again *t, bool *done, struct err *err) must_use;
 
 /* At the cutover: what was left for it of the tables that were made here. */
+struct ledger;
+bool table_again_is_left(const struct ledger *l); /* there is something for it to do */
 bool table_again_finish(const struct snapshot_options *o, struct err *err) must_use;
 
 #endif

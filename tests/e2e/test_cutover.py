@@ -70,6 +70,36 @@ def test_dry_run_changes_nothing(world):
     world.assert_equal()
 
 
+def logged(server, begin, end):
+    """What a server has logged from the line with `begin` to the one with `end`."""
+    text = open(server.log, errors="replace").read()
+    assert begin in text, begin
+    text = text[text.index(begin):]
+    assert end in text, end
+    return text[:text.index(end)]
+
+
+def test_no_session_is_opened_behind_the_fence(world):
+    world.pgbench()
+    agent = world.agent().start()
+    agent.streaming()
+    for server in (world.source, world.target):
+        for setting in ("log_connections = on", "log_statement = 'all'"):
+            server.sql(f"alter system set {setting}")
+        server.sql("select pg_reload_conf()")
+    agent.caught_up()
+    agent.cutover()
+    fenced = logged(world.source, "SET default_transaction_read_only = 'on'", "relpersistence = 'u'")
+    assert "connection received" not in fenced, fenced
+    # The target's part begins with the answer to the barrier, which the sink has in its own session.
+    last = "parameters: $1 = 'cutover'"
+    behind = logged(world.target, "pg_replication_origin_session_progress", last)
+    behind = behind[behind.rindex("pg_largeobject_metadata"):]
+    assert "connection received" not in behind, behind
+    assert "count(*)" in behind, behind
+    world.assert_equal()
+
+
 def test_no_fence_leaves_the_source_writable(world):
     world.pgbench()
     agent = world.agent().start()

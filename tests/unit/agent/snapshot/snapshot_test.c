@@ -270,7 +270,8 @@ static void
 finish(struct trial *t)
 {
     struct err err = ERR_INIT;
-    check(snapshot_finish(t->snapshot, &err), &err);
+    bool again;
+    check(snapshot_finish(t->snapshot, &again, &err), &err);
 }
 
 static void
