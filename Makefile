@@ -222,7 +222,7 @@ sim-selftest: $(SIM)
 BENCH_TOOLS = $(BUILD)/tests/bench/append $(BUILD)/tests/bench/slow_disk.so
 BENCH_RUN = TIDEGATE_BIN=$(abspath $(BIN)) TIDEGATE_APPEND=$(abspath $(BUILD)/tests/bench/append) \
 	TIDEGATE_SLOW_DISK_SO=$(abspath $(BUILD)/tests/bench/slow_disk.so) tests/bench/bench.py
-bench: ## every benchmark against its peers, forty minutes on a quiet machine; BENCH="tpcb decode" picks some
+bench: ## every benchmark against its peers, 20 to 40 minutes on a quiet machine; BENCH="tpcb decode" picks some
 	@$(AGAIN) deps-build deps-test deps-bench
 	@$(AGAIN) tidegate $(BENCH_TOOLS)
 	@$(BENCH_RUN) $(BENCH)

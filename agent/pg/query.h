@@ -29,8 +29,9 @@ bool pg_query_long(PGconn *conn, const char *what, const char *sql, int n,
 bool pg_query_value(PGconn *conn, const char *what, const char *sql, int n,
     const char *const *params, char **out, struct err *err) must_use;
 
-/* How long the way to the server and back takes, in microseconds: the shortest of three questions,
- * so that one slow answer does not make the server seem far away. Waits for the answers. */
+/* How long the way to the server and back takes, in microseconds: the shortest of two or three
+ * questions, so that one slow answer does not make the server seem far away. Waits for the answers.
+ */
 bool pg_trip(PGconn *conn, int64_t *out_us, struct err *err) must_use;
 
 /* Field access for results of pg_query; a NULL field gives "", 0, false. */

@@ -36,6 +36,7 @@
 #include "agent/base/arena.h"
 #include "agent/base/failpoint.h"
 #include "agent/pg/conn.h"
+#include "agent/pg/prepare.h"
 #include "agent/pg/query.h"
 #include "sinks/postgres/group_size.h"
 #include "sinks/postgres/inflight.h"
@@ -62,24 +63,15 @@ can_chain(const PGconn *conn)
 bool
 apply_prepare(PGconn *conn, struct err *err)
 {
-    static const char *const statements[][2] = {
-        {BEGIN_NAME, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"},
-        {COMMIT_NAME, "COMMIT"},
-        {ROLLBACK_NAME, "ROLLBACK"},
-        {DURABLE_NAME, "SET LOCAL synchronous_commit TO on"},
-        {CHAIN_NAME, "COMMIT AND CHAIN"},
+    static const struct pg_statement statements[] = {
+        {.name = BEGIN_NAME, .sql = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"},
+        {.name = COMMIT_NAME, .sql = "COMMIT"},
+        {.name = ROLLBACK_NAME, .sql = "ROLLBACK"},
+        {.name = DURABLE_NAME, .sql = "SET LOCAL synchronous_commit TO on"},
+        {.name = CHAIN_NAME, .sql = "COMMIT AND CHAIN"},
     };
-    size_t len = sizeof statements / sizeof statements[0] - (can_chain(conn) ? 0 : 1);
-    for (size_t i = 0; i < len; i++) {
-        PGresult *res = PQprepare(conn, statements[i][0], statements[i][1], 0, NULL);
-        bool ok = PQresultStatus(res) == PGRES_COMMAND_OK ||
-                  pg_result_error(err, conn, res, "prepare the session on the target");
-        PQclear(res);
-        if (!ok) {
-            return false;
-        }
-    }
-    return true;
+    size_t n = sizeof statements / sizeof statements[0] - (can_chain(conn) ? 0 : 1);
+    return pg_prepare(conn, "prepare the session on the target", statements, n, err);
 }
 
 void

@@ -19,6 +19,7 @@
 #include "agent/base/parse.h"
 #include "agent/pg/conn.h"
 #include "agent/pg/ident.h"
+#include "agent/pg/prepare.h"
 #include "agent/pg/query.h"
 #include "config/names.h"
 
@@ -156,15 +157,7 @@ read_position(PGconn *conn, const char *sql, const char *name, uint64_t *out, st
     return true;
 }
 
-static bool
-prepare(PGconn *conn, const char *name, enum origin_place place, const char *sql, struct err *err)
-{
-    PGresult *res = PQprepare(conn, name, sql, (int)place, origin_value_types);
-    bool ok = PQresultStatus(res) == PGRES_COMMAND_OK || pg_result_error(err, conn, res, WHAT);
-    PQclear(res);
-    return ok;
-}
-
+/* And, with an origin, what makes it durable. */
 static bool
 prepare_store(PGconn *conn, enum origin_place place, struct err *err)
 {
@@ -174,7 +167,13 @@ prepare_store(PGconn *conn, enum origin_place place, struct err *err)
     origin_store_with(place, 1, &sql);
     buf_str(&sql, place == ORIGIN_ROW ? " SELECT " : "SELECT pg_catalog.txid_current(), ");
     origin_store_select(place, 1, &sql);
-    bool ok = buf_ok(&sql, WHAT, err) && prepare(conn, ORIGIN_STORE, place, buf_cstr(&sql), err);
+    const struct pg_statement statements[] = {
+        {ORIGIN_STORE, buf_cstr(&sql), (int)place, origin_value_types},
+        {.name = ORIGIN_FLUSH,
+            .sql = "SELECT pg_catalog.pg_replication_origin_session_progress(true)"},
+    };
+    bool ok = buf_ok(&sql, WHAT, err) &&
+              pg_prepare(conn, WHAT, statements, place == ORIGIN_NATIVE ? 2 : 1, err);
     buf_done(&sql);
     return ok;
 }
@@ -259,8 +258,17 @@ jobs_lock(PGconn *conn, const char *sql, const char *name, struct err *err)
 static bool
 no_jobs_left(PGconn *conn, const char *name, struct err *err)
 {
-    return take_lock(conn, JOBS_LOCK, name, err) &&
-           jobs_lock(conn, "SELECT pg_catalog.pg_advisory_unlock(" LOCK_KEY ")", name, err);
+    bool none = false;
+    char *key = x_printf(JOBS_LOCK "%s", name);
+    bool ok = flag(conn,
+        "SELECT CASE WHEN pg_catalog.pg_try_advisory_lock(" LOCK_KEY ")"
+        " THEN pg_catalog.pg_advisory_unlock(" LOCK_KEY ") ELSE false END",
+        key, &none, err);
+    x_free(key);
+    /* Who has it, is asked for the sake of the error. */
+    return ok && (none || (take_lock(conn, JOBS_LOCK, name, err) &&
+                              jobs_lock(conn, "SELECT pg_catalog.pg_advisory_unlock(" LOCK_KEY ")",
+                                  name, err)));
 }
 
 /* Takes the origin for this session; everything it commits is then marked with it. */
@@ -338,9 +346,7 @@ open_native(PGconn *conn, const char *name, struct origin *o, struct err *err)
 {
     return take_origin(conn, name, err) && no_jobs_left(conn, name, err) &&
            read_origin(conn, &o->stored, err) && adopt_row(conn, name, &o->stored, err) &&
-           prepare_store(conn, ORIGIN_NATIVE, err) &&
-           prepare(conn, ORIGIN_FLUSH, ORIGIN_NOWHERE,
-               "SELECT pg_catalog.pg_replication_origin_session_progress(true)", err);
+           prepare_store(conn, ORIGIN_NATIVE, err);
 }
 
 static bool
@@ -423,8 +429,7 @@ bool
 origin_open(PGconn *conn, const char *name, bool shared, struct origin *out, struct err *err)
 {
     *out = (struct origin){0};
-    if (!pg_exec(conn, WHAT, "SET synchronous_commit TO on", err) ||
-        !may_use_origins(conn, &out->marked, err)) {
+    if (!may_use_origins(conn, &out->marked, err)) {
         return false;
     }
     out->native = out->marked && !shared && PQserverVersion(conn) < ABORT_MOVES_ORIGIN;

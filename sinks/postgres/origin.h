@@ -62,7 +62,8 @@ struct origin {
 };
 
 /* Makes what is missing, takes the position for this session and prepares ORIGIN_STORE; `shared`
- * with further connections, which one origin cannot be. Before pipeline mode. ERR_RETRY, with the
+ * with further connections, which one origin cannot be. Before pipeline mode, and while commits are
+ * synchronous (session_settings). ERR_RETRY, with the
  * pid in the text, when another session holds it; ERR_CONFIG when the role may do neither. */
 bool origin_open(
     PGconn *conn, const char *name, bool shared, struct origin *out, struct err *err) must_use;

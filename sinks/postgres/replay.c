@@ -96,8 +96,7 @@ prepare_session(struct postgres_replay *s, const struct sink_params *p, struct e
         alone.refusal = SINK_REFUSAL_UNDONE;
     }
     apply_course_init(&s->course, &alone, 0);
-    return session_settings(s->conn, p, err) && lock_replay(s, err) &&
-           pg_exec(s->conn, WHAT, "SET synchronous_commit TO on", err) && make_table(s, err) &&
+    return session_settings(s->conn, p, err) && lock_replay(s, err) && make_table(s, err) &&
            apply_prepare(s->conn, err) && target_prepare(s->conn, err) &&
            apply_init(&s->apply, &s->course, s->conn, &alone, false, err);
 }

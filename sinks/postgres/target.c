@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "agent/base/buf.h"
-#include "agent/pg/conn.h"
+#include "agent/pg/prepare.h"
 
 #define STATEMENT "tg_target"
 
@@ -122,10 +122,8 @@ target_prepare(PGconn *conn, struct err *err)
     char *sql = x_printf(query, version >= 110000 ? "i.indnkeyatts" : "i.indnatts",
         version >= 120000 ? "a.attgenerated <> ''" : "false",
         version >= 120000 ? deterministic : "true");
-    PGresult *res = PQprepare(conn, STATEMENT, sql, 0, NULL);
-    bool ok = PQresultStatus(res) == PGRES_COMMAND_OK ||
-              pg_result_error(err, conn, res, "prepare the target's catalog query");
-    PQclear(res);
+    const struct pg_statement statement = {.name = STATEMENT, .sql = sql};
+    bool ok = pg_prepare(conn, "prepare the target's catalog query", &statement, 1, err);
     x_free(sql);
     return ok;
 }

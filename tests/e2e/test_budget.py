@@ -222,6 +222,7 @@ def test_disk_filled_by_somebody_else_in_the_middle_of_load(min_free, world, own
     until(lambda: (agent.status() or {"source": {}})["source"].get("connected"), 20, "a connection")
     os.unlink(foreign)
     agent.caught_up(timeout=60)
+    agent.streaming()
     agent.cutover()
     writers.wait()
     world.assert_equal()
