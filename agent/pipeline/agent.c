@@ -574,6 +574,10 @@ agent_cutover_report(struct agent *a, struct cutover_report *out)
     if (a->cutover) {
         cutover_report(a->cutover, out);
     }
+    /* Not before another one may be asked for. */
+    if (out->state == CUTOVER_ABORTED && a->phase == PHASE_CUTOVER && !out->dry_run) {
+        out->state = CUTOVER_RUNNING;
+    }
     pthread_mutex_unlock(&a->lock);
 }
 

@@ -5,9 +5,9 @@
  */
 #include "agent/snapshot/carry.h"
 
-#include "agent/base/arena.h"
 #include "agent/base/log.h"
 #include "agent/pg/query.h"
+#include "agent/pg/together.h"
 
 #define STAGE "schema"
 
@@ -21,9 +21,9 @@ is_end(const struct err *err)
 static bool
 attempt(PGconn *target, const char *sql, bool *ok, struct err *why, struct err *err)
 {
-    char *whole = x_printf("SAVEPOINT tidegate_carry; %s; RELEASE SAVEPOINT tidegate_carry", sql);
-    *ok = pg_exec(target, "", whole, why);
-    x_free(whole);
+    const char *const statements[] = {
+        "SAVEPOINT tidegate_carry", sql, "RELEASE SAVEPOINT tidegate_carry"};
+    *ok = pg_exec_together(target, "", statements, 3, why);
     if (*ok) {
         return true;
     }

@@ -93,39 +93,14 @@ compare_items(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Outside of a transaction, which an error would end, reading it tells as well: *there stays. */
 static bool
-is_there(PGconn *target, bool *there, struct err *err)
+read_items(PGconn *target, const char *migration, struct ledger *out, struct err *err)
 {
-    char *name = NULL;
-    if (PQtransactionStatus(target) == PQTRANS_IDLE) {
-        return true;
-    }
-    bool ok = pg_query_value(target, "look for the ledger",
-        "SELECT pg_catalog.to_regclass('tidegate.ledger')", 0, NULL, &name, err);
-    *there = name != NULL;
-    x_free(name);
-    return ok;
-}
-
-bool
-ledger_read(PGconn *target, const char *migration, struct ledger *out, struct err *err)
-{
-    memset(out, 0, sizeof(*out));
-    bool there = true;
-    if (!is_there(target, &there, err)) {
-        return false;
-    }
     PGresult *res = NULL;
     const char *params[] = {migration};
-    if (!there ||
-        !pg_query(target, "read the ledger",
+    if (!pg_query(target, "read the ledger",
             "SELECT item FROM tidegate.ledger WHERE migration = $1", 1, params, &res, err)) {
-        there = there && strcmp(err->sqlstate, NO_TABLE) != 0;
-        if (!there) {
-            err_clear(err);
-        }
-        return !there;
+        return false;
     }
     out->len = (size_t)PQntuples(res);
     out->items = x_zalloc((out->len + 1) * sizeof(*out->items));
@@ -135,6 +110,34 @@ ledger_read(PGconn *target, const char *migration, struct ledger *out, struct er
     PQclear(res);
     qsort(out->items, out->len, sizeof(*out->items), compare_items);
     return true;
+}
+
+bool
+ledger_read(PGconn *target, const char *migration, struct ledger *out, struct err *err)
+{
+    memset(out, 0, sizeof(*out));
+    char *there = NULL;
+    if (!pg_query_value(target, "look for the ledger",
+            "SELECT pg_catalog.to_regclass('tidegate.ledger')", 0, NULL, &there, err)) {
+        return false;
+    }
+    bool ok = !there || read_items(target, migration, out, err);
+    x_free(there);
+    return ok;
+}
+
+bool
+ledger_read_at_once(PGconn *target, const char *migration, struct ledger *out, struct err *err)
+{
+    memset(out, 0, sizeof(*out));
+    if (read_items(target, migration, out, err)) {
+        return true;
+    }
+    bool none = strcmp(err->sqlstate, NO_TABLE) == 0;
+    if (none) {
+        err_clear(err);
+    }
+    return none;
 }
 
 void

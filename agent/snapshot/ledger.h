@@ -44,6 +44,10 @@ struct ledger {
 /* Empty when there is no ledger. */
 bool ledger_read(
     PGconn *target, const char *migration, struct ledger *out, struct err *err) must_use;
+/* The same without looking for it first, which the server's log shows when there is none. Outside
+ * of a transaction. */
+bool ledger_read_at_once(
+    PGconn *target, const char *migration, struct ledger *out, struct err *err) must_use;
 void ledger_free(struct ledger *l); /* accepts an all-zero one */
 bool ledger_has(const struct ledger *l, const char *item);
 /* Number of items that begin with `prefix`; *first is the index of the first of them. */

@@ -114,7 +114,7 @@ step_open(struct step *t, struct snapshot *s, const struct stop *stop, struct er
     *t = (struct step){.s = s, .stop = stop};
     return session_target(&s->o, SESSION_SNAPSHOT, NULL, &t->target, NULL, err) &&
            session_source(&s->o, SESSION_SNAPSHOT, &t->source, err) &&
-           ledger_read(t->target, s->o.name, &t->ledger, err);
+           ledger_read_at_once(t->target, s->o.name, &t->ledger, err);
 }
 
 static void

@@ -36,8 +36,8 @@
 #include "agent/base/arena.h"
 #include "agent/base/failpoint.h"
 #include "agent/pg/conn.h"
-#include "agent/pg/prepare.h"
 #include "agent/pg/query.h"
+#include "agent/pg/together.h"
 #include "sinks/postgres/group_size.h"
 #include "sinks/postgres/inflight.h"
 #include "sinks/postgres/isolate.h"
@@ -71,7 +71,7 @@ apply_prepare(PGconn *conn, struct err *err)
         {.name = CHAIN_NAME, .sql = "COMMIT AND CHAIN"},
     };
     size_t n = sizeof statements / sizeof statements[0] - (can_chain(conn) ? 0 : 1);
-    return pg_prepare(conn, "prepare the session on the target", statements, n, err);
+    return pg_prepare_together(conn, "prepare the session on the target", statements, n, err);
 }
 
 void

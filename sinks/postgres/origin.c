@@ -19,8 +19,8 @@
 #include "agent/base/parse.h"
 #include "agent/pg/conn.h"
 #include "agent/pg/ident.h"
-#include "agent/pg/prepare.h"
 #include "agent/pg/query.h"
+#include "agent/pg/together.h"
 #include "config/names.h"
 
 #define WHAT               "open the position on the target"
@@ -173,7 +173,7 @@ prepare_store(PGconn *conn, enum origin_place place, struct err *err)
             .sql = "SELECT pg_catalog.pg_replication_origin_session_progress(true)"},
     };
     bool ok = buf_ok(&sql, WHAT, err) &&
-              pg_prepare(conn, WHAT, statements, place == ORIGIN_NATIVE ? 2 : 1, err);
+              pg_prepare_together(conn, WHAT, statements, place == ORIGIN_NATIVE ? 2 : 1, err);
     buf_done(&sql);
     return ok;
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "agent/base/buf.h"
-#include "agent/pg/prepare.h"
+#include "agent/pg/together.h"
 
 #define STATEMENT "tg_target"
 
@@ -123,7 +123,7 @@ target_prepare(PGconn *conn, struct err *err)
         version >= 120000 ? "a.attgenerated <> ''" : "false",
         version >= 120000 ? deterministic : "true");
     const struct pg_statement statement = {.name = STATEMENT, .sql = sql};
-    bool ok = pg_prepare(conn, "prepare the target's catalog query", &statement, 1, err);
+    bool ok = pg_prepare_together(conn, "prepare the target's catalog query", &statement, 1, err);
     x_free(sql);
     return ok;
 }

@@ -21,6 +21,8 @@ def test_timeout_lifts_the_fence_and_streaming_goes_on(world):
     done = agent.cmd("cutover", "--timeout", "3s", timeout=30)
     assert done.returncode == 3, (done.returncode, done.stdout, done.stderr)
     assert "hint" in (done.stdout + done.stderr).lower()
+    again = agent.cmd("cutover", "--dry-run")
+    assert "running already" not in again.stderr, again.stderr
     until(lambda: writable(world), 10, "writes on the source")
     lock.stdin.close()
     lock.wait(10)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Statements prepared together can be used, and a refusal is that of the one refused.
+ * Statements prepared together can be used, and a refusal is that of the one refused. What stands
+ * before one that is executed with others is done.
  */
-#include "agent/pg/prepare.h"
+#include "agent/pg/together.h"
 #include "tests/lib/pg_server.h"
 #include "tests/lib/unit.h"
 
@@ -20,7 +21,7 @@ all_are_there(void **state)
         {.name = "three", .sql = "COMMIT"},
     };
     struct err err = ERR_INIT;
-    assert_true(pg_prepare(conn, "prepare", s, 3, &err));
+    assert_true(pg_prepare_together(conn, "prepare", s, 3, &err));
     assert_string_equal(pg_get(conn, "SELECT string_agg(name || ' ' || parameter_types::text, ', '"
                                      " ORDER BY name) FROM pg_prepared_statements"),
         "one {}, three {}, two {integer,text}");
@@ -38,11 +39,27 @@ the_first_refusal_is_told_and_the_session_goes_on(void **state)
         {.name = "three", .sql = "nonsense"},
     };
     struct err err = ERR_INIT;
-    assert_false(pg_prepare(conn, "prepare", s, 3, &err));
+    assert_false(pg_prepare_together(conn, "prepare", s, 3, &err));
     assert_string_equal(err.sqlstate, "42P01");
     assert_non_null(strstr(err.text, "prepare: relation \"not_there\" does not exist"));
     assert_string_equal(pg_get(conn, "EXECUTE one"), "1");
     pg_do(conn, "DEALLOCATE ALL");
+}
+
+static void
+what_stands_before_a_refused_statement_is_done(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    const char *const all[] = {"SAVEPOINT s", "CREATE TABLE t (id int)", "SELECT 1", "RELEASE s"};
+    const char *const bad[] = {"SAVEPOINT s", "CREATE nonsense", "RELEASE s"};
+    pg_do(conn, "BEGIN");
+    assert_true(pg_exec_together(conn, "together", all, 4, &err));
+    assert_false(pg_exec_together(conn, "together", bad, 3, &err));
+    assert_string_equal(err.sqlstate, "42601");
+    pg_do(conn, "ROLLBACK TO s; RELEASE s; COMMIT");
+    assert_string_equal(pg_get(conn, "SELECT count(*) FROM t"), "0");
+    pg_do(conn, "DROP TABLE t");
 }
 
 static void
@@ -55,7 +72,7 @@ a_session_that_has_ended_is_an_error(void **state)
     assert_string_equal(pg_get(conn, sql), "t");
     const struct pg_statement s = {.name = "one", .sql = "SELECT 1"};
     struct err err = ERR_INIT;
-    assert_false(pg_prepare(gone, "prepare", &s, 1, &err));
+    assert_false(pg_prepare_together(gone, "prepare", &s, 1, &err));
     assert_int_equal(err.class, ERR_RECONNECT);
     PQfinish(gone);
 }
@@ -86,6 +103,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_are_there),
         cmocka_unit_test(the_first_refusal_is_told_and_the_session_goes_on),
+        cmocka_unit_test(what_stands_before_a_refused_statement_is_done),
         cmocka_unit_test(a_session_that_has_ended_is_an_error),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
