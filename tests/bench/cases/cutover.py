@@ -15,8 +15,8 @@ from suite.far import Far
 from suite.world import say
 
 TITLE = "cutover"
-SIZES = {"full": {"scale": 5, "tables": 100, "milliseconds": 10}, "short": {"scale": 1, "tables": 20, "milliseconds": 10}}
-ROUNDS = 2
+SIZES = {"full": {"scale": 5, "tables": 100, "milliseconds": 10, "rounds": 2},
+         "short": {"scale": 1, "tables": 5, "milliseconds": 10, "rounds": 1}}
 
 
 def prepare(world, size):
@@ -59,5 +59,5 @@ def run(world, size, result):
     for what, name, port, gate, aim in (("write downtime", "near", None, 1000, 250),
                                         (f"write downtime, {2 * size['milliseconds']} ms to the target and back", "far", far,
                                          2000, 500)):
-        took = [cut_over(world, f"{name}{n}", port) for n in range(ROUNDS)]
+        took = [cut_over(world, f"{name}{n}", port) for n in range(size["rounds"])]
         result.measure(what, took, "ms", gate, aim)

@@ -6,7 +6,7 @@ from suite import contest
 from suite.agents import BenchAgent
 
 TITLE = "an idle agent"
-SIZES = {"full": {"seconds": 30, "tables": 100}, "short": {"seconds": 8, "tables": 100}}
+SIZES = {"full": {"seconds": 30, "tables": 100}, "short": {"seconds": 4, "tables": 100}}
 
 
 def run(world, size, result):

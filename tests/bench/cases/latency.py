@@ -18,7 +18,7 @@ from suite.result import OURS
 from suite.world import Asker, say
 
 TITLE = "latency, commit to commit"
-SIZES = {"full": {"seconds": 20, "rate": 500}, "short": {"seconds": 5, "rate": 500}}
+SIZES = {"full": {"seconds": 20, "rate": 500}, "short": {"seconds": 3, "rate": 500}}
 OPTIONS = {"track_commit_timestamp": "on"}
 NATIVE = "native subscription"
 TABLE = "create table t (id bigserial primary key, note text)"
