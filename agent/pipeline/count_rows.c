@@ -100,13 +100,20 @@ read_kinds(struct side *s, PGconn *conn, bool *partitioned)
     return ok;
 }
 
-/* From table *at on, at most PER_QUERY of them; *at is then behind them. Number of tables. */
+/* From table *at on, at most PER_QUERY of them; *at is then behind them. Number of tables. One that
+ * is partitioned goes alone: its partitions and their indexes are locked, too, and the server has
+ * room for so many locks. */
 static int
 counts_text(const struct side *s, const bool *partitioned, size_t *at, struct buf *sql)
 {
     int n = 0;
+    bool alone = false;
     for (; *at < s->len && n < PER_QUERY; (*at)++) {
         if (s->counts[*at] != UNCOUNTED) {
+            if (n > 0 && (partitioned[*at] || alone)) {
+                break;
+            }
+            alone = partitioned[*at];
             buf_printf(sql, "%sSELECT %zu, count(*) FROM %s", n++ ? " UNION ALL " : "", *at,
                 partitioned[*at] ? "" : "ONLY ");
             sql_qualified(sql, s->rows[*at].schema, s->rows[*at].name);
@@ -120,10 +127,13 @@ count_some(struct side *s, PGconn *conn, const bool *partitioned, size_t *at)
 {
     struct buf sql;
     PGresult *res = NULL;
-    char what[80];
+    char what[400];
+    const struct table_row *first = &s->rows[*at];
     buf_init(&sql, SQL_MAX);
     int n = counts_text(s, partitioned, at, &sql);
-    snprintf(what, sizeof(what), "count rows on the %.60s", s->label);
+    const struct table_row *last = &s->rows[*at - 1];
+    snprintf(what, sizeof(what), "count rows on the %.64s, of tables '%s.%s' to '%s.%s'", s->label,
+        first->schema, first->name, last->schema, last->name);
     bool ok = n == 0 ||
               (buf_ok(&sql, what, &s->err) && set_deadline(s, conn) &&
                   pg_query_long(conn, what, buf_cstr(&sql), 0, NULL, s->o->stop, &res, &s->err));

@@ -259,7 +259,8 @@ sync_objects(struct cutover *c, bool in_use, struct err *err)
 
 /* --- sessions that the steps behind the fence use -------------------------------------------- */
 
-/* Who cannot be opened now is opened when it is needed. */
+/* When one cannot be opened, none is kept: a server that has no room left for sessions needs it for
+ * the step at hand. They are opened when they are needed then. */
 static void
 open_ahead(const struct cutover *c)
 {
@@ -268,7 +269,8 @@ open_ahead(const struct cutover *c)
     if (!c->env.open_ahead(c->env.arg, &err) || !marks_open_ahead(&marks, &err) ||
         !two_phase_open_ahead(c->env.config, c->env.spares, &err) ||
         (c->req.verify && !count_rows_open_ahead(c->env.config, c->env.spares, &err))) {
-        log_debug(STAGE, "not every session was opened ahead: %s", err.text);
+        log_debug(STAGE, "no session is opened ahead: %s", err.text);
+        pg_spares_drop(c->env.spares);
     }
 }
 

@@ -102,6 +102,24 @@ def test_no_session_is_opened_behind_the_fence(world):
     world.assert_equal()
 
 
+def test_rows_of_every_table_are_counted(world):
+    """More tables than one statement counts; one that differs is named."""
+    tables = 130
+    world.source.sql(f"do $$ begin for i in 1..{tables} loop execute format('create table c%s (id int primary key)', i); "
+                     "execute format('insert into c%s select generate_series(1, %s)', i, i); end loop; end $$", world.db)
+    agent = world.agent().start()
+    agent.streaming()
+    for wrong in (1, 99, 130):
+        world.target.sql(f"insert into c{wrong} values (0)", world.db)
+        done = agent.cmd("cutover", timeout=90)
+        assert done.returncode != 0 and f"c{wrong}' has {wrong} rows" in done.stdout + done.stderr, done.stdout + done.stderr
+        world.target.sql(f"delete from c{wrong} where id = 0", world.db)
+        agent.streaming()
+    report = json.loads(agent.cutover("--json").stdout)
+    assert f"{tables} tables, equal counts" in json.dumps(report), report
+    world.assert_equal()
+
+
 def test_no_fence_leaves_the_source_writable(world):
     world.pgbench()
     agent = world.agent().start()
