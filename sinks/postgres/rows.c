@@ -136,7 +136,7 @@ static bool
 send_together(struct rows *w, struct batch *b, enum shape_rows rows, struct err *err)
 {
     const struct flight_entry *note = &b->notes[0];
-    b->shape.rows = rows;
+    b->shape.rows = (uint8_t)rows;
     b->shape.counted = w->counted;
     b->shape.stores = place_of_position(w, b);
     const struct cache_statement *st =

@@ -28,7 +28,7 @@ run_tidy() {
     mkdir -p build/lint
     # shellcheck disable=SC2046
     printf '%s\n' -std=gnu17 -D_GNU_SOURCE "-I$PWD" '-DTIDEGATE_VERSION="lint"' -DHASH_NONFATAL_OOM=0 \
-        -include "$PWD/agent/base/banned.h" \
+        -include "$PWD/agent/base/banned.h" ${WARN_CLANG:-} \
         $(pkg-config --cflags "${packages[@]}") >build/lint/compile_flags.txt
     found=$(find agent decoders sinks config -name '*.c' -print0 | xargs -0 -P "$(nproc)" -n 4 \
         clang-tidy --quiet -p build/lint --config-file=tests/lint/clang-tidy.yaml 2>&1 |
