@@ -332,44 +332,37 @@ scalar_binary_exact(uint32_t oid)
     return false;
 }
 
-static const char columns_sql[] =
+const char *
+pg_columns_question(const PGconn *conn)
+{
     /* A true array (its own subscripts, of varying length) is judged by its element; oidvector and
      * int2vector have elements too, but are types of their own. A domain is its base type on the
      * wire. */
-    "SELECT a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod),"
-    " CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END,"
-    " CASE WHEN t.typcategory = 'A' AND t.typlen = -1 AND t.oid NOT IN (22, 30)"
-    "  THEN t.typelem ELSE 0 END"
-    " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
-    " JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid"
-    " WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
+#define COLUMNS                                                                                    \
+    "SELECT a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod),"               \
+    " CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END,"                                \
+    " CASE WHEN t.typcategory = 'A' AND t.typlen = -1 AND t.oid NOT IN (22, 30)"                   \
+    "  THEN t.typelem ELSE 0 END"                                                                  \
+    " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"                                   \
+    " JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid"          \
+    " WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped"
+#define ORDER " ORDER BY a.attnum"
+    return PQserverVersion(conn) >= 120000 ? COLUMNS " AND a.attgenerated = ''" ORDER
+                                           : COLUMNS ORDER;
+#undef COLUMNS
+#undef ORDER
+}
 
-bool
-pg_columns_read(
-    PGconn *conn, const char *schema, const char *name, struct pg_columns *out, struct err *err)
+void
+pg_columns_take(const PGresult *res, struct pg_columns *out)
 {
-    memset(out, 0, sizeof(*out));
-    struct buf sql;
-    buf_init(&sql, 8192);
-    buf_str(&sql, columns_sql);
-    if (PQserverVersion(conn) >= 120000) {
-        buf_str(&sql, " AND a.attgenerated = ''");
-    }
-    buf_str(&sql, " ORDER BY a.attnum");
-    const char *params[] = {schema, name};
-    PGresult *res = NULL;
-    bool ok = pg_query(conn, "list the columns", buf_cstr(&sql), 2, params, &res, err);
-    buf_done(&sql);
-    if (!ok) {
-        return err_wrap(err, "table '%s.%s'", schema, name);
-    }
     size_t n = (size_t)PQntuples(res), strings = 0;
     for (int i = 0; i < (int)n; i++) {
         strings += strlen(pg_str(res, i, 0)) + strlen(pg_str(res, i, 2)) + 2;
     }
     char *block = x_zalloc(n * sizeof(struct pg_column) + strings + 1);
     char *at = block + n * sizeof(struct pg_column);
-    out->items = (struct pg_column *)(void *)block;
+    *out = (struct pg_columns){.items = (struct pg_column *)(void *)block};
     for (int i = 0; i < (int)n; i++) {
         struct pg_column *c = &out->items[out->len++];
         uint32_t element = pg_oid(res, i, 4);
@@ -378,6 +371,19 @@ pg_columns_read(
         c->type_name = put_string(&at, pg_str(res, i, 2));
         c->binary_exact = scalar_binary_exact(element ? element : pg_oid(res, i, 3));
     }
+}
+
+bool
+pg_columns_read(
+    PGconn *conn, const char *schema, const char *name, struct pg_columns *out, struct err *err)
+{
+    memset(out, 0, sizeof(*out));
+    const char *params[] = {schema, name};
+    PGresult *res = NULL;
+    if (!pg_query(conn, "list the columns", pg_columns_question(conn), 2, params, &res, err)) {
+        return err_wrap(err, "table '%s.%s'", schema, name);
+    }
+    pg_columns_take(res, out);
     PQclear(res);
     return true;
 }

@@ -65,5 +65,9 @@ struct pg_columns {
 bool pg_columns_read(PGconn *conn, const char *schema, const char *name, struct pg_columns *out,
     struct err *err) must_use;
 void pg_columns_free(struct pg_columns *c);
+/* The same in two steps, for who asks for more at the same time: the question, with schema and name
+ * as its parameters (the text lasts as long as the program), and its answer. */
+const char *pg_columns_question(const PGconn *conn);
+void pg_columns_take(const PGresult *res, struct pg_columns *out);
 
 #endif

@@ -400,6 +400,13 @@ pg_connect(const char *dsn, const struct pg_options *o, PGconn **out, struct err
     return true;
 }
 
+/* Who says nothing puts its words in front later. */
+static const char *
+behind(const char *context)
+{
+    return context[0] ? ": " : "";
+}
+
 bool
 pg_conn_error(struct err *err, PGconn *conn, const char *fmt, ...)
 {
@@ -409,7 +416,7 @@ pg_conn_error(struct err *err, PGconn *conn, const char *fmt, ...)
     vsnprintf(context, sizeof(context), fmt, ap);
     va_end(ap);
     first_line(PQerrorMessage(conn), text, sizeof(text));
-    return err_set(err, ERR_RECONNECT, "%s: %s", context, text);
+    return err_set(err, ERR_RECONNECT, "%s%s%s", context, behind(context), text);
 }
 
 bool
@@ -433,7 +440,8 @@ pg_result_error(struct err *err, PGconn *conn, const PGresult *res, const char *
     if (conn && PQstatus(conn) == CONNECTION_BAD && class != ERR_CONFIG) {
         class = ERR_RECONNECT;
     }
-    err_set(err, class, "%s: %s%s%s", context, primary, detail ? "; " : "", detail ? detail : "");
+    err_set(err, class, "%s%s%s%s%s", context, behind(context), primary, detail ? "; " : "",
+        detail ? detail : "");
     if (state) {
         snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", state);
     }

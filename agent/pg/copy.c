@@ -92,13 +92,9 @@ next_result(struct pump *p, PGconn *conn, const char *side, PGresult **out, stru
 }
 
 static bool
-begin_side(struct pump *p, PGconn *conn, const char *side, const char *sql, ExecStatusType want,
-    struct err *err)
+begun(struct pump *p, PGconn *conn, const char *side, ExecStatusType want, struct err *err)
 {
     PGresult *res = NULL;
-    if (!PQsendQuery(conn, sql)) {
-        return pg_conn_error(err, conn, "%s", side);
-    }
     if (!next_result(p, conn, side, &res, err)) {
         return false;
     }
@@ -108,6 +104,20 @@ begin_side(struct pump *p, PGconn *conn, const char *side, const char *sql, Exec
     }
     PQclear(res);
     return ok;
+}
+
+/* Both are asked before either is waited for. */
+static bool
+begin(struct pump *p, struct err *err)
+{
+    if (!PQsendQuery(p->c->target, p->c->target_sql)) {
+        return pg_conn_error(err, p->c->target, "target");
+    }
+    if (!PQsendQuery(p->c->source, p->c->source_sql)) {
+        return pg_conn_error(err, p->c->source, "source");
+    }
+    return begun(p, p->c->target, "target", PGRES_COPY_IN, err) &&
+           begun(p, p->c->source, "source", PGRES_COPY_OUT, err);
 }
 
 /* The end of one side: its row count, and nothing behind it. */
@@ -271,9 +281,8 @@ static bool
 run(struct pump *p, uint64_t *rows, struct err *err)
 {
     PGconn *source = p->c->source, *target = p->c->target;
-    if (!begin_side(p, target, "target", p->c->target_sql, PGRES_COPY_IN, err) ||
-        !begin_side(p, source, "source", p->c->source_sql, PGRES_COPY_OUT, err) ||
-        !pump_rows(p, err) || !end_side(p, source, "source", &p->source_rows, err)) {
+    if (!begin(p, err) || !pump_rows(p, err) ||
+        !end_side(p, source, "source", &p->source_rows, err)) {
         return false;
     }
     int rc;

@@ -31,4 +31,14 @@ bool pg_prepare_together(PGconn *conn, const char *what, const struct pg_stateme
 bool pg_exec_together(PGconn *conn, const char *what, const char *const *statements, size_t n,
     struct err *err) must_use;
 
+struct pg_question {
+    const char *sql;
+    int parameters;
+    const char *const *values; /* as text */
+    PGresult *res; /* the rows, PQclear'ed by the caller; NULL unless all were answered */
+};
+
+bool pg_query_together(PGconn *conn, const char *what, struct pg_question *questions, size_t n,
+    struct err *err) must_use;
+
 #endif

@@ -18,6 +18,7 @@ struct create {
     PGconn *target;
     const char *migration;
     const struct stop *stop; /* may be NULL */
+    bool together;           /* nobody else uses the tables: pending_make may lock many at a time */
     struct tablespaces tablespaces;
 };
 /* The other fields are set by the caller. */
@@ -25,14 +26,24 @@ bool create_init(struct create *c, struct err *err) must_use;
 void create_done(struct create *c); /* accepts an all-zero one; leaves the connection alone */
 
 /* Makes everything that comes before the data, except privileges: in one transaction when the
- * target's lock table is large enough for it, else in batches that the ledger records. What `done`
- * names is left out. Tolerated failures are logged. */
+ * target's lock table is large enough for it, else in several, which the ledger records. What
+ * `done` names is left out. Tolerated failures are logged. */
 bool create_before_data(struct create *c, const struct toc *before, const struct ledger *done,
     struct err *err) must_use;
 
-/* One entry that comes behind the data; `sql` is executed in its place when it is not NULL.
- * *tolerated when it could not be made and that may be so. */
-bool create_entry(struct create *c, const struct toc_entry *e, const char *item, const char *sql,
-    bool *tolerated, struct err *err) must_use;
+/* An entry that comes behind the data. */
+struct create_item {
+    const struct toc_entry
+        *entry;       /* NULL: `sql` alone, which may be NULL, too, and is not recorded */
+    const char *item; /* of the ledger */
+    const char *sql;  /* executed in the entry's place when it is not NULL */
+};
+/* *tolerated when it could not be made and that may be so. */
+bool create_entry(
+    struct create *c, const struct create_item *it, bool *tolerated, struct err *err) must_use;
+/* Several in one transaction, which locks what they are about until all are made. Not *made: one of
+ * them was refused, and none is there. False: the connection is lost, or it was stopped. */
+bool create_together(struct create *c, const struct create_item *items, size_t n, bool *made,
+    struct err *err) must_use;
 
 #endif

@@ -154,6 +154,12 @@ entry_tolerates(const struct toc_entry *e, const char *sqlstate)
            refused;
 }
 
+bool
+entry_holds_secret(const struct toc_entry *e)
+{
+    return type_is(e, "USER MAPPING") || type_is(e, "SERVER") || type_is(e, "SUBSCRIPTION");
+}
+
 char *
 entry_not_valid(const char *sql)
 {

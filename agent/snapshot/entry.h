@@ -35,6 +35,10 @@ void entry_settings(
  * already, or belongs to the server's owner. Pure. */
 bool entry_tolerates(const struct toc_entry *e, const char *sqlstate);
 
+/* Its text may have a password in it. It goes alone: a server writes the text of what it refuses
+ * into its log, with all that came along. Pure. */
+bool entry_holds_secret(const struct toc_entry *e);
+
 /* The foreign key's statement with NOT VALID in it: new string. NULL when the text is not that of
  * an ALTER TABLE ... ADD CONSTRAINT that can be extended. Pure. */
 char *entry_not_valid(const char *sql);

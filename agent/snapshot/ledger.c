@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "agent/base/arena.h"
-#include "agent/base/buf.h"
 #include "agent/base/parse.h"
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
@@ -56,16 +55,23 @@ ledger_add(PGconn *target, const char *migration, const char *item, struct err *
     return ok;
 }
 
+void
+ledger_add_text(struct buf *sql, const char *migration, const char *item)
+{
+    buf_str(sql, "INSERT INTO tidegate.ledger (migration, item) VALUES (");
+    sql_literal(sql, migration);
+    buf_str(sql, ", ");
+    sql_literal(sql, item);
+    buf_str(sql, ") ON CONFLICT DO NOTHING;");
+}
+
 bool
 ledger_add_and_commit(PGconn *target, const char *migration, const char *item, struct err *err)
 {
     struct buf sql;
     buf_init(&sql, 8192);
-    buf_str(&sql, "INSERT INTO tidegate.ledger (migration, item) VALUES (");
-    sql_literal(&sql, migration);
-    buf_str(&sql, ", ");
-    sql_literal(&sql, item);
-    buf_str(&sql, ") ON CONFLICT DO NOTHING; COMMIT");
+    ledger_add_text(&sql, migration, item);
+    buf_str(&sql, "COMMIT");
     bool ok = buf_ok(&sql, "write the ledger", err) &&
               pg_exec(target, "write the ledger", buf_cstr(&sql), err);
     buf_done(&sql);

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/buf.h"
 #include "agent/base/err.h"
 
 #define LEDGER_ITEM_SIZE 96
@@ -29,6 +30,8 @@
 bool ledger_ensure(PGconn *target, struct err *err) must_use;
 /* Inserts an item; part of the transaction that is open on `target`. */
 bool ledger_add(PGconn *target, const char *migration, const char *item, struct err *err) must_use;
+/* Appends the statement that does so, with its semicolon: to go along with others. */
+void ledger_add_text(struct buf *sql, const char *migration, const char *item);
 /* The same, and ends that transaction in one go. */
 bool ledger_add_and_commit(
     PGconn *target, const char *migration, const char *item, struct err *err) must_use;

@@ -443,7 +443,7 @@ static bool
 late_entries(struct pass *p, struct err *err)
 {
     struct snapshot *s = p->s;
-    struct create c = {.migration = s->o.name, .stop = s->o.stop};
+    struct create c = {.migration = s->o.name, .stop = s->o.stop, .together = true};
     struct reporter report = {.line = log_line};
     set_step(s, STEP_TRIGGERS);
     /* Foreign keys that were left are for snapshot_validate: not again here. */

@@ -12,6 +12,7 @@
 
 #define FK_VIOLATION   "23503"
 #define PARTITIONED_FK 180000
+#define TOGETHER       100
 
 static bool
 is_carried(const struct pg_tables *tables, uint32_t oid)
@@ -78,21 +79,34 @@ pending_build(const struct pending_input *in, PGconn *source, struct post *out, 
 }
 
 static bool
+is_fk(const struct post_item *it)
+{
+    return strcmp(it->entry->type, "FK CONSTRAINT") == 0;
+}
+
+static bool
+is_subscription(const struct post_item *it)
+{
+    return strcmp(it->entry->type, "SUBSCRIPTION") == 0;
+}
+
+static bool
 make_one(struct post *p, struct post_item *it, struct create *c, struct reporter *report,
     struct err *err)
 {
-    bool tolerated = false, fk = strcmp(it->entry->type, "FK CONSTRAINT") == 0;
+    bool tolerated = false;
     char *sql = NULL;
-    if (fk && it->facts.validated &&
+    if (is_fk(it) && it->facts.validated &&
         (!it->facts.on_partitioned || PQserverVersion(c->target) >= PARTITIONED_FK)) {
         sql = entry_not_valid(it->entry->sql);
     }
-    if (strcmp(it->entry->type, "SUBSCRIPTION") == 0) {
+    if (is_subscription(it)) {
         sql = entry_without_slot(it->entry->sql);
     }
-    bool ok = create_entry(c, it->entry, it->key, sql, &tolerated, err);
+    struct create_item one = {it->entry, it->key, sql};
+    bool ok = create_entry(c, &one, &tolerated, err);
     x_free(sql);
-    if (!ok && fk && strcmp(err->sqlstate, FK_VIOLATION) == 0) {
+    if (!ok && is_fk(it) && strcmp(err->sqlstate, FK_VIOLATION) == 0) {
         reporter_take(report, err);
         ok = tolerated = true;
     }
@@ -104,15 +118,60 @@ make_one(struct post *p, struct post_item *it, struct create *c, struct reporter
     return ok;
 }
 
+/* The next items of the stage from *at on, which may be made in one transaction. */
+static size_t
+gather(struct post *p, int stage, bool together, size_t *at, struct post_item **out)
+{
+    size_t n = 0, most = together ? TOGETHER : 1;
+    for (; *at < p->len && n < most; ++*at) {
+        struct post_item *it = &p->items[*at];
+        if ((int)it->stage != stage || it->state != POST_WAITING || !it->entry) {
+            continue;
+        }
+        bool alone = is_fk(it) || entry_holds_secret(it->entry);
+        if (alone && n) {
+            break;
+        }
+        out[n++] = it;
+        if (alone) {
+            ++*at;
+            break;
+        }
+    }
+    return n;
+}
+
+static bool
+make_several(struct post *p, struct post_item *const *items, size_t n, struct create *c,
+    struct reporter *report, struct err *err)
+{
+    struct create_item list[TOGETHER];
+    bool made = false;
+    for (size_t i = 0; i < n; i++) {
+        list[i] = (struct create_item){items[i]->entry, items[i]->key, NULL};
+    }
+    if (n > 1 && !create_together(c, list, n, &made, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (made) {
+            items[i]->state = POST_DONE;
+        } else if (items[i]->state == POST_WAITING && !make_one(p, items[i], c, report, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool
 pending_make(struct post *p, enum post_stage last, struct create *c, struct reporter *report,
     struct err *err)
 {
+    struct post_item *items[TOGETHER];
     for (int stage = POST_TABLE; stage <= (int)last; stage++) {
-        for (size_t i = 0; i < p->len; i++) {
-            struct post_item *it = &p->items[i];
-            if ((int)it->stage == stage && it->state == POST_WAITING && it->entry &&
-                !make_one(p, it, c, report, err)) {
+        size_t at = 0, n;
+        while ((n = gather(p, stage, c->together, &at, items)) > 0) {
+            if (!make_several(p, items, n, c, report, err)) {
                 return false;
             }
         }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An index worker takes what may be made now from the graph, makes it, and takes the next. What
- * cannot be made for a reason that lies in the data (a foreign key that does not hold) is left for
- * later and said.
+ * An index worker takes what may be made now from the graph, makes it, and takes the next: a large
+ * index alone, small ones together. What cannot be made for a reason that lies in the data (a
+ * foreign key that does not hold) is left for later and said.
  */
 #include <string.h>
 
@@ -15,6 +15,8 @@
 #include "agent/snapshot/session.h"
 
 #define FK_VIOLATION "23503"
+#define TOGETHER     20           /* items in one transaction */
+#define SMALL        (256U << 10) /* bytes of a table: its index takes less than to ask for it */
 #define PARTITIONED_FK                                                                             \
     180000 /* from this version on NOT VALID is allowed on partitioned tables                      \
             */
@@ -24,6 +26,8 @@ struct post_worker {
     enum post_stage stage;
     char name[24];
     struct create create;
+    struct post_item *items[TOGETHER]; /* that are being made */
+    size_t len;
 };
 
 /* Under the lock: what is left belongs to tables that were set aside, and nobody makes anything
@@ -34,23 +38,48 @@ rest_waits_for_another_run(const struct run *r)
     return r->set_aside > 0 && r->tables_left == 0 && r->post.running_len == 0;
 }
 
-static struct post_item *
+/* A foreign key is only noted where it goes in as NOT VALID; else rows are looked at. */
+static bool
+is_small(const struct post_item *it)
+{
+    return it->weight <= SMALL ||
+           (it->stage == POST_FK && it->facts.validated && !it->facts.on_partitioned);
+}
+
+/* Under the lock. What comes behind a small one is not larger: heaviest first. */
+static void
+take_items(struct post_worker *w)
+{
+    struct run *r = w->run;
+    size_t share = POST_RUNNING_MAX / (size_t)r->o->index_jobs;
+    size_t most = share < TOGETHER ? share : TOGETHER;
+    struct post_item *it;
+    w->len = 0;
+    do {
+        it = post_take(&r->post, w->stage, run_is_copied, r);
+        if (it) {
+            w->items[w->len++] = it;
+        }
+    } while (it && is_small(it) && w->len < most);
+}
+
+static bool
 take(struct post_worker *w)
 {
     struct run *r = w->run;
-    struct post_item *it = NULL;
+    w->len = 0;
     pthread_mutex_lock(r->lock);
     while (!stop_requested(&r->cancel)) {
         if (!*r->paused) {
-            it = post_take(&r->post, w->stage, run_is_copied, r);
-            if (it || post_left(&r->post, w->stage) == 0 || rest_waits_for_another_run(r)) {
+            take_items(w);
+            if (w->len || post_left(&r->post, w->stage) == 0 || rest_waits_for_another_run(r)) {
                 break;
             }
         }
         pthread_cond_wait(r->changed, r->lock);
     }
     pthread_mutex_unlock(r->lock);
-    return it;
+    return w->len > 0;
 }
 
 static void
@@ -140,7 +169,8 @@ create(struct post_worker *w, struct post_item *it, bool again, enum post_state 
         *state = POST_SKIPPED;
         return true;
     }
-    bool ok = create_entry(&w->create, it->entry, it->key, sql, &tolerated, err);
+    struct create_item one = {it->entry, it->key, sql};
+    bool ok = create_entry(&w->create, &one, &tolerated, err);
     x_free(sql);
     if (!ok && it->stage == POST_FK && strcmp(err->sqlstate, FK_VIOLATION) == 0) {
         log_err(LOG_WARN, w->name, err);
@@ -153,11 +183,34 @@ create(struct post_worker *w, struct post_item *it, bool again, enum post_state 
     return ok;
 }
 
+/* All of them in one transaction: to each alone belong a trip to the server and a flush of its log.
+ * Not *made: they are to be made one by one. */
 static bool
-work(struct post_worker *w, struct post_item *it)
+create_small(struct post_worker *w, bool *made, struct err *err)
+{
+    struct create_item list[TOGETHER];
+    char *texts[TOGETHER] = {0};
+    bool possible = w->len > 1;
+    *made = false;
+    for (size_t i = 0; i < w->len; i++) {
+        const struct post_item *it = w->items[i];
+        possible = possible && (it->stage != POST_FK || choose_fk(w, it, &texts[i]));
+        list[i] = (struct create_item){it->entry, it->key, it->entry ? texts[i] : it->sql};
+    }
+    bool ok =
+        !possible || (open_session(w, err) && create_together(&w->create, list, w->len, made, err));
+    for (size_t i = 0; i < w->len; i++) {
+        x_free(texts[i]);
+    }
+    return ok;
+}
+
+/* `again`: it may be there already, and whoever made it did not hear of it. */
+static bool
+work_alone(struct post_worker *w, struct post_item *it, bool again)
 {
     struct worker_retry retry = {0};
-    for (bool again = false;; again = true) {
+    for (;; again = true) {
         struct err err = ERR_INIT;
         enum post_state state = POST_DONE;
         if (open_session(w, &err) &&
@@ -173,6 +226,25 @@ work(struct post_worker *w, struct post_item *it)
     }
 }
 
+static bool
+work(struct post_worker *w)
+{
+    struct err err = ERR_INIT;
+    bool made = false, lost = !create_small(w, &made, &err);
+    if (lost) {
+        log_err(LOG_WARN, w->name, &err);
+        close_session(w);
+    }
+    for (size_t i = 0; i < w->len; i++) {
+        if (made) {
+            settle(w, w->items[i], POST_DONE);
+        } else if (!work_alone(w, w->items[i], lost)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void
 post_main(void *worker)
 {
@@ -181,8 +253,7 @@ post_main(void *worker)
     struct post_worker w = {
         .run = r, .stage = given->stage, .create = {.migration = r->o->name, .stop = &r->cancel}};
     snprintf(w.name, sizeof(w.name), "indexes %d", given->number);
-    struct post_item *it;
-    while ((it = take(&w)) != NULL && work(&w, it)) {
+    while (take(&w) && work(&w)) {
     }
     close_session(&w);
     create_done(&w.create);

@@ -106,6 +106,7 @@ struct step {
     PGconn *source, *target;
     struct ledger ledger;
     const struct stop *stop;
+    bool quiet; /* nobody else uses the target's tables */
 };
 
 static bool
@@ -139,7 +140,8 @@ make_pending(struct step *t, enum post_stage last, struct reporter *report, stru
     struct snapshot *s = t->s;
     struct pg_tables tables = {0};
     struct post post = {0};
-    struct create c = {.target = t->target, .migration = s->o.name, .stop = t->stop};
+    struct create c = {
+        .target = t->target, .migration = s->o.name, .stop = t->stop, .together = t->quiet};
     const struct pending_input in = {
         .o = &s->o, .schema = &s->schema, .tables = &tables, .done = &t->ledger};
     if (!s->o.copy_schema || ledger_has(&t->ledger, PENDING_NONE_ITEM)) {
@@ -228,6 +230,7 @@ snapshot_finish(struct snapshot *s, bool *again, struct err *err)
     uint32_t count;
     struct reporter r = {.line = log_line};
     bool ok = step_open(&t, s, s->o.stop, err);
+    t.quiet = true;
     *again = ok && table_again_is_left(&t.ledger);
     ok = ok && sequences_carry(t.source, t.target, s->o.sequence_margin, &count, err) &&
          make_pending(&t, POST_FINISH, &r, err) &&

@@ -7,43 +7,30 @@
  */
 #include "agent/snapshot/source_hold.h"
 
-#include <stdio.h>
-
 #include "agent/base/buf.h"
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
-
-static bool
-lock(PGconn *source, const struct pg_table *t, const struct stop *stop, struct err *err)
-{
-    struct buf sql;
-    buf_init(&sql, 4096);
-    buf_str(&sql, "SAVEPOINT tidegate_table; LOCK TABLE ONLY ");
-    sql_qualified(&sql, t->schema, t->name);
-    buf_str(&sql, " IN ACCESS SHARE MODE");
-    bool ok = pg_exec_long(source, "source: hold the table", buf_cstr(&sql), stop, err);
-    buf_done(&sql);
-    return ok;
-}
 
 bool
 source_hold(
     PGconn *source, const struct pg_table *t, const struct stop *stop, bool *moved, struct err *err)
 {
-    char oid[16];
-    const char *params[] = {oid};
     PGresult *res = NULL;
-    snprintf(oid, sizeof(oid), "%u", t->oid);
-    if (!lock(source, t, stop, err) ||
-        !pg_query(source, "source: look at the table's storage",
-            "SELECT relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(oid)"
-            " FROM pg_catalog.pg_class WHERE oid = $1::pg_catalog.oid",
-            1, params, &res, err)) {
-        return false;
-    }
-    *moved = PQntuples(res) != 1 || pg_bool(res, 0, 0);
+    struct buf sql;
+    buf_init(&sql, 4096);
+    buf_str(&sql, "SAVEPOINT tidegate_table; LOCK TABLE ONLY ");
+    sql_qualified(&sql, t->schema, t->name);
+    buf_printf(&sql,
+        " IN ACCESS SHARE MODE;"
+        " SELECT relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(oid)"
+        " FROM pg_catalog.pg_class WHERE oid = %u",
+        t->oid);
+    bool ok =
+        pg_query_long(source, "source: hold the table", buf_cstr(&sql), 0, NULL, stop, &res, err);
+    *moved = ok && (PQntuples(res) != 1 || pg_bool(res, 0, 0));
     PQclear(res);
-    return true;
+    buf_done(&sql);
+    return ok;
 }
 
 bool

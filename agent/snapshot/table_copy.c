@@ -19,6 +19,7 @@
 #include "agent/pg/copy.h"
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
+#include "agent/pg/together.h"
 #include "agent/snapshot/ledger.h"
 
 #define SQL_MAX (1U << 20)
@@ -85,52 +86,57 @@ match_columns(struct table_copy *t, const struct pg_columns *source,
 }
 
 /* Triggers that fire in our session would act on the rows a second time. */
+#define LOOK                                                                                       \
+    "SELECT relkind, (SELECT tgname FROM pg_catalog.pg_trigger WHERE tgrelid = r.oid"              \
+    " AND NOT tgisinternal AND tgtype & 4 <> 0 AND tgenabled = ANY ($2::\"char\"[]) LIMIT 1)"      \
+    " FROM pg_catalog.pg_class r WHERE oid = pg_catalog.to_regclass($1)"
+
 static bool
-check_triggers(const char *name, const struct copier *c, struct err *err)
+judge_target(struct table_copy *t, const PGresult *look, struct err *err)
 {
-    const char *params[] = {name, c->replica ? "{A,R}" : "{O,A}"};
-    PGresult *res = NULL;
-    if (!pg_query(c->target, "target: look for triggers",
-            "SELECT tgname FROM pg_catalog.pg_trigger WHERE tgrelid = pg_catalog.to_regclass($1)"
-            " AND NOT tgisinternal AND tgtype & 4 <> 0 AND tgenabled = ANY ($2::\"char\"[]) LIMIT "
-            "1",
-            2, params, &res, err)) {
-        return false;
+    if (PQntuples(look) == 0) {
+        err_set(err, ERR_DATA, "the table is not on the target");
+        return err_hint(
+            err, "was it dropped there? drop what tidegate made and start anew, or create it");
     }
-    bool ok = PQntuples(res) == 0;
-    if (!ok) {
+    if (!PQgetisnull(look, 0, 1)) {
         err_set(err, ERR_CONFIG, "the target's table has a trigger that would fire: '%s'",
-            pg_str(res, 0, 0));
-        err_hint(err, "disable it until the cutover is done");
+            pg_str(look, 0, 1));
+        return err_hint(err, "disable it until the cutover is done");
     }
-    PQclear(res);
+    t->partitioned = pg_str(look, 0, 0)[0] == 'p';
+    return true;
+}
+
+static bool
+ask_target(
+    struct table_copy *t, const struct copier *c, struct pg_columns *columns, struct err *err)
+{
+    char *quoted = quoted_name(t);
+    const char *table[] = {quoted, c->replica ? "{A,R}" : "{O,A}"};
+    const char *names[] = {t->table->schema, t->table->name};
+    struct pg_question q[] = {
+        {LOOK, 2, table, NULL}, {pg_columns_question(c->target), 2, names, NULL}};
+    bool ok = pg_query_together(c->target, "target: look at the table", q, 2, err) &&
+              judge_target(t, q[0].res, err);
+    if (ok) {
+        pg_columns_take(q[1].res, columns);
+    }
+    PQclear(q[0].res);
+    PQclear(q[1].res);
+    x_free(quoted);
     return ok;
 }
 
 bool
 table_copy_describe(struct table_copy *t, const struct copier *c, struct err *err)
 {
-    const char *schema = t->table->schema, *name = t->table->name;
     struct pg_columns source = {0}, target = {0};
-    char *quoted = quoted_name(t);
-    char *there = NULL;
-    const char *params[] = {quoted};
-    bool ok = pg_query_value(c->target, "target: look for the table",
-        "SELECT (SELECT relkind FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1))",
-        1, params, &there, err);
-    if (ok && !there) {
-        err_set(err, ERR_DATA, "the table is not on the target");
-        err_hint(err, "was it dropped there? drop what tidegate made and start anew, or create it");
-        ok = false;
-    }
-    t->partitioned = ok && there[0] == 'p';
-    ok = ok && pg_columns_read(c->source, schema, name, &source, err) &&
-         pg_columns_read(c->target, schema, name, &target, err) &&
-         match_columns(t, &source, &target, err) && check_triggers(quoted, c, err);
+    bool ok = ask_target(t, c, &target, err) &&
+              pg_columns_read(c->source, t->table->schema, t->table->name, &source, err) &&
+              match_columns(t, &source, &target, err);
     pg_columns_free(&source);
     pg_columns_free(&target);
-    x_free(there);
-    x_free(quoted);
     t->described = ok;
     return ok || failed(t, err);
 }
@@ -152,22 +158,25 @@ only(const struct table_copy *t)
     return t->partitioned ? "" : "ONLY ";
 }
 
+/* Begins the transaction. The lock waits for writers, so that rows which are about to be committed
+ * are seen by what follows it. */
 static bool
-has_rows(const struct table_copy *t, const struct copier *c, const char *quoted, bool *rows,
+begin_with_lock(const struct table_copy *t, const struct copier *c, const char *quoted, bool *rows,
     bool *extension, struct err *err)
 {
     struct buf sql;
     buf_init(&sql, SQL_MAX);
     buf_printf(&sql,
-        "SELECT EXISTS (SELECT 1 FROM %s%s), EXISTS ("
+        "BEGIN; LOCK TABLE %s%s IN SHARE ROW EXCLUSIVE MODE;"
+        " SELECT EXISTS (SELECT 1 FROM %s%s), EXISTS ("
         "SELECT 1 FROM pg_catalog.pg_depend WHERE deptype = 'e' AND objsubid = 0"
         " AND classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objid = ",
-        only(t), quoted);
+        only(t), quoted, only(t), quoted);
     sql_literal(&sql, quoted);
     buf_str(&sql, "::pg_catalog.regclass)");
     PGresult *res = NULL;
-    bool ok = pg_query_long(
-        c->target, "target: look for rows", buf_cstr(&sql), 0, NULL, c->stop, &res, err);
+    bool ok = pg_query_long(c->target, "target: lock the table and look for rows", buf_cstr(&sql),
+        0, NULL, c->stop, &res, err);
     if (ok) {
         *rows = pg_bool(res, 0, 0);
         *extension = pg_bool(res, 0, 1);
@@ -187,17 +196,14 @@ run_on(const struct copier *c, const char *what, const char *before, const char 
     return ok;
 }
 
-/* Inside the open transaction. *fresh: truncated here, so that rows may be written frozen. */
+/* Leaves the transaction open. *fresh: truncated here, so that rows may be written frozen. */
 static bool
-make_empty(const struct table_copy *t, const struct copier *c, const char *quoted, bool want_fresh,
+begin_empty(const struct table_copy *t, const struct copier *c, const char *quoted, bool want_fresh,
     bool *fresh, struct err *err)
 {
     bool rows = false, extension = false;
     *fresh = false;
-    /* Waits for writers, so that rows which are about to be committed are seen below. */
-    if (!run_on(c, "target: lock the table", t->partitioned ? "LOCK TABLE " : "LOCK TABLE ONLY ",
-            quoted, " IN SHARE ROW EXCLUSIVE MODE", err) ||
-        !has_rows(t, c, quoted, &rows, &extension, err)) {
+    if (!begin_with_lock(t, c, quoted, &rows, &extension, err)) {
         return false;
     }
     if (rows && !t->ours && !extension) {
@@ -312,14 +318,12 @@ table_copy_whole(
 {
     char item[LEDGER_ITEM_SIZE], *quoted = quoted_name(t);
     struct range r = {.whole = true};
-    bool ok =
-        pg_exec(c->target, "target: begin", "BEGIN", err) &&
-        make_empty(t, c, quoted, t->table->bytes >= FREEZE_MIN, &r.freeze, err) &&
-        transfer(t, c, quoted, &r, rows, err) &&
-        ledger_add(c->target, c->migration, ledger_copied_item(t->table->oid, c->sync, item), err);
+    ledger_copied_item(t->table->oid, c->sync, item);
+    bool ok = begin_empty(t, c, quoted, t->table->bytes >= FREEZE_MIN, &r.freeze, err) &&
+              transfer(t, c, quoted, &r, rows, err);
     if (ok) {
         FAILPOINT("copy.before_commit");
-        ok = pg_exec(c->target, "target: commit", "COMMIT", err);
+        ok = ledger_add_and_commit(c->target, c->migration, item, err);
         FAILPOINT("copy.committed");
     }
     x_free(quoted);
@@ -331,11 +335,9 @@ table_copy_begin(const struct table_copy *t, const struct copier *c, struct err 
 {
     char item[LEDGER_ITEM_SIZE], *quoted = quoted_name(t);
     bool fresh = false;
-    bool ok =
-        pg_exec(c->target, "target: begin", "BEGIN", err) &&
-        make_empty(t, c, quoted, false, &fresh, err) &&
-        ledger_add(c->target, c->migration, ledger_start_item(t->table->oid, c->sync, item), err) &&
-        pg_exec(c->target, "target: commit", "COMMIT", err);
+    ledger_start_item(t->table->oid, c->sync, item);
+    bool ok = begin_empty(t, c, quoted, false, &fresh, err) &&
+              ledger_add_and_commit(c->target, c->migration, item, err);
     x_free(quoted);
     return ok || failed(t, err);
 }
@@ -347,12 +349,11 @@ table_copy_part(const struct table_copy *t, const struct copier *c, uint32_t fro
     char item[LEDGER_ITEM_SIZE], *quoted = quoted_name(t);
     struct range r = {.from = from, .to = to};
     ledger_part_item(t->table->oid, from, c->sync, item);
-    bool ok = pg_exec(c->target, "target: begin", "BEGIN", err) &&
-              transfer(t, c, quoted, &r, rows, err) &&
-              ledger_add(c->target, c->migration, item, err);
+    bool ok =
+        pg_exec(c->target, "target: begin", "BEGIN", err) && transfer(t, c, quoted, &r, rows, err);
     if (ok) {
         FAILPOINT("copy.part_before_commit");
-        ok = pg_exec(c->target, "target: commit", "COMMIT", err);
+        ok = ledger_add_and_commit(c->target, c->migration, item, err);
         FAILPOINT("copy.part_committed");
     }
     x_free(quoted);

@@ -19,9 +19,9 @@ from suite import about, result, svg, table  # noqa: E402
 from suite.world import World, say  # noqa: E402
 from lib import paths  # noqa: E402
 
-CASES = ("copy_database", "copy_table", "append", "decode", "insert_batches", "tpcb", "single_rows",
-         "huge_transaction", "update_rows", "hot_keys", "many_tables", "wide_rows", "slow_disk", "end_to_end",
-         "latency", "far_target", "cutover", "idle")
+CASES = ("copy_database", "copy_table", "copy_small_tables", "append", "decode", "insert_batches", "tpcb",
+         "single_rows", "huge_transaction", "update_rows", "hot_keys", "many_tables", "wide_rows", "slow_disk",
+         "end_to_end", "latency", "far_target", "cutover", "idle")
 
 
 def case(name):

@@ -18,11 +18,17 @@ JOBS = {"copy": {"jobs": 2, "index_jobs": 2}}
 
 
 class Copies:
-    """Contenders that fill database "copied", which is new for each of them, and are then compared."""
+    """Contenders that fill database "copied", which is new for each of them, and are then compared.
 
-    def __init__(self, world):
-        self.world, self.agents = world, 0
+    `port` is that of a longer way to the target.
+    """
+
+    def __init__(self, world, port=None):
+        self.world, self.port, self.agents = world, port, 0
         self.wanted = None
+
+    def target(self):
+        return self.world.target.uri("copied", port=self.port)
 
     def fresh(self, schema=None):
         self.world.target.drop_db("copied")
@@ -44,7 +50,7 @@ class Copies:
                 got = peers.measured(self.world, "\n".join((
                     peers.call(paths.pg_tool("pg_dump"), "-Fd", "-j2", *options, "-f", directory, "-d",
                                self.world.source.uri("bench")),
-                    peers.call(paths.pg_tool("pg_restore"), "-j2", "-d", self.world.target.uri("copied"), directory))),
+                    peers.call(paths.pg_tool("pg_restore"), "-j2", "-d", self.target(), directory))),
                     "pg_dump")
             finally:
                 shutil.rmtree(directory, ignore_errors=True)
@@ -59,7 +65,7 @@ class Copies:
             try:
                 got = peers.measured(self.world, peers.call(
                     program, "clone", "--table-jobs", "2", "--index-jobs", "2", "--dir", directory, "--source",
-                    self.world.source.uri("bench"), "--target", self.world.target.uri("copied")), "pgcopydb")
+                    self.world.source.uri("bench"), "--target", self.target()), "pgcopydb")
             finally:
                 shutil.rmtree(directory, ignore_errors=True)
             self.verify()
@@ -71,8 +77,8 @@ class Copies:
             self.fresh()
             self.agents += 1
             w = self.world
-            agent = BenchAgent(w, f"bench{self.agents}", w.source.uri("bench"),
-                               {"copied": (w.target.uri("copied"), {})}, settings)
+            agent = BenchAgent(w, f"bench{self.agents}{'far' if self.port else ''}", w.source.uri("bench"),
+                               {"copied": (self.target(), {})}, settings)
             codes = []
 
             def go():

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Statements prepared together can be used, and a refusal is that of the one refused. What stands
- * before one that is executed with others is done.
+ * before one that is executed with others is done. Questions asked together have all their answers,
+ * or none.
  */
+#include "agent/pg/query.h"
 #include "agent/pg/together.h"
 #include "tests/lib/pg_server.h"
 #include "tests/lib/unit.h"
@@ -63,6 +65,40 @@ what_stands_before_a_refused_statement_is_done(void **state)
 }
 
 static void
+each_question_has_its_answer(void **state)
+{
+    (void)state;
+    const char *const words[] = {"a", "b"};
+    struct pg_question q[] = {
+        {.sql = "SELECT g FROM generate_series(1, 3) g"},
+        {.sql = "SELECT FROM pg_class WHERE false"},
+        {"SELECT $1 || $2", 2, words, NULL},
+    };
+    struct err err = ERR_INIT;
+    assert_true(pg_query_together(conn, "ask", q, 3, &err));
+    assert_int_equal(PQntuples(q[0].res), 3);
+    assert_int_equal(PQntuples(q[1].res), 0);
+    assert_string_equal(pg_str(q[2].res, 0, 0), "ab");
+    for (size_t i = 0; i < 3; i++) {
+        PQclear(q[i].res);
+    }
+}
+
+static void
+one_refusal_leaves_no_answer(void **state)
+{
+    (void)state;
+    struct pg_question q[] = {{.sql = "SELECT 1"}, {.sql = "SELECT 1 / 0"}, {.sql = "SELECT 3"}};
+    struct err err = ERR_INIT;
+    assert_false(pg_query_together(conn, "ask", q, 3, &err));
+    assert_string_equal(err.sqlstate, "22012");
+    for (size_t i = 0; i < 3; i++) {
+        assert_null(q[i].res);
+    }
+    assert_string_equal(pg_get(conn, "SELECT 4"), "4");
+}
+
+static void
 a_session_that_has_ended_is_an_error(void **state)
 {
     (void)state;
@@ -104,6 +140,8 @@ main(void)
         cmocka_unit_test(all_are_there),
         cmocka_unit_test(the_first_refusal_is_told_and_the_session_goes_on),
         cmocka_unit_test(what_stands_before_a_refused_statement_is_done),
+        cmocka_unit_test(each_question_has_its_answer),
+        cmocka_unit_test(one_refusal_leaves_no_answer),
         cmocka_unit_test(a_session_that_has_ended_is_an_error),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
