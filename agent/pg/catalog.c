@@ -15,7 +15,10 @@
 #include "agent/base/arena.h"
 #include "agent/base/buf.h"
 #include "agent/base/parse.h"
+#include "agent/pg/ident.h"
 #include "agent/pg/query.h"
+
+#define QUESTION_MAX 8192
 
 static const char server_sql[] =
     "SELECT current_database(), current_user, pg_encoding_to_char(d.encoding), d.datcollate,"
@@ -332,38 +335,51 @@ scalar_binary_exact(uint32_t oid)
     return false;
 }
 
-const char *
-pg_columns_question(const PGconn *conn)
+void
+pg_names_values(struct buf *sql, const struct pg_name *names, size_t n)
+{
+    buf_str(sql, " (VALUES ");
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(sql, "%s(%zu, ", i ? ", " : "", i);
+        sql_literal(sql, names[i].schema);
+        buf_str(sql, ", ");
+        sql_literal(sql, names[i].name);
+        buf_str(sql, ")");
+    }
+    buf_str(sql, ") AS q (n, ns, nm)");
+}
+
+void
+pg_columns_question(struct buf *sql, const PGconn *conn, const struct pg_name *names, size_t n)
 {
     /* A true array (its own subscripts, of varying length) is judged by its element; oidvector and
      * int2vector have elements too, but are types of their own. A domain is its base type on the
      * wire. */
-#define COLUMNS                                                                                    \
-    "SELECT a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod),"               \
-    " CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END,"                                \
-    " CASE WHEN t.typcategory = 'A' AND t.typlen = -1 AND t.oid NOT IN (22, 30)"                   \
-    "  THEN t.typelem ELSE 0 END"                                                                  \
-    " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"                                   \
-    " JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid"          \
-    " WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped"
-#define ORDER " ORDER BY a.attnum"
-    return PQserverVersion(conn) >= 120000 ? COLUMNS " AND a.attgenerated = ''" ORDER
-                                           : COLUMNS ORDER;
-#undef COLUMNS
-#undef ORDER
+    buf_str(sql, "SELECT a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod),"
+                 " CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END,"
+                 " CASE WHEN t.typcategory = 'A' AND t.typlen = -1 AND t.oid NOT IN (22, 30)"
+                 "  THEN t.typelem ELSE 0 END, q.n FROM");
+    pg_names_values(sql, names, n);
+    buf_printf(sql,
+        " JOIN pg_namespace s ON s.nspname = q.ns"
+        " JOIN pg_class c ON c.relnamespace = s.oid AND c.relname = q.nm"
+        " JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid"
+        " WHERE a.attnum > 0 AND NOT a.attisdropped%s ORDER BY q.n, a.attnum",
+        PQserverVersion(conn) >= 120000 ? " AND a.attgenerated = ''" : "");
 }
 
-void
-pg_columns_take(const PGresult *res, struct pg_columns *out)
+/* Rows [from, to) of the answer. */
+static void
+take_columns(const PGresult *res, int from, int to, struct pg_columns *out)
 {
-    size_t n = (size_t)PQntuples(res), strings = 0;
-    for (int i = 0; i < (int)n; i++) {
+    size_t n = (size_t)(to - from), strings = 0;
+    for (int i = from; i < to; i++) {
         strings += strlen(pg_str(res, i, 0)) + strlen(pg_str(res, i, 2)) + 2;
     }
     char *block = x_zalloc(n * sizeof(struct pg_column) + strings + 1);
     char *at = block + n * sizeof(struct pg_column);
     *out = (struct pg_columns){.items = (struct pg_column *)(void *)block};
-    for (int i = 0; i < (int)n; i++) {
+    for (int i = from; i < to; i++) {
         struct pg_column *c = &out->items[out->len++];
         uint32_t element = pg_oid(res, i, 4);
         c->name = put_string(&at, pg_str(res, i, 0));
@@ -373,17 +389,36 @@ pg_columns_take(const PGresult *res, struct pg_columns *out)
     }
 }
 
+void
+pg_columns_take(const PGresult *res, struct pg_columns *out, size_t n)
+{
+    int from = 0;
+    for (size_t i = 0; i < n; i++) {
+        int to = from;
+        while (to < PQntuples(res) && pg_u64(res, to, 5) == i) {
+            to++;
+        }
+        take_columns(res, from, to, &out[i]);
+        from = to;
+    }
+}
+
 bool
 pg_columns_read(
     PGconn *conn, const char *schema, const char *name, struct pg_columns *out, struct err *err)
 {
-    memset(out, 0, sizeof(*out));
-    const char *params[] = {schema, name};
+    const struct pg_name one = {schema, name};
     PGresult *res = NULL;
-    if (!pg_query(conn, "list the columns", pg_columns_question(conn), 2, params, &res, err)) {
+    struct buf sql;
+    memset(out, 0, sizeof(*out));
+    buf_init(&sql, QUESTION_MAX);
+    pg_columns_question(&sql, conn, &one, 1);
+    bool ok = pg_query(conn, "list the columns", buf_cstr(&sql), 0, NULL, &res, err);
+    buf_done(&sql);
+    if (!ok) {
         return err_wrap(err, "table '%s.%s'", schema, name);
     }
-    pg_columns_take(res, out);
+    pg_columns_take(res, out, 1);
     PQclear(res);
     return true;
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/base/buf.h"
 #include "agent/base/err.h"
 #include "agent/change/table_filter.h"
 
@@ -65,9 +66,17 @@ struct pg_columns {
 bool pg_columns_read(PGconn *conn, const char *schema, const char *name, struct pg_columns *out,
     struct err *err) must_use;
 void pg_columns_free(struct pg_columns *c);
-/* The same in two steps, for who asks for more at the same time: the question, with schema and name
- * as its parameters (the text lasts as long as the program), and its answer. */
-const char *pg_columns_question(const PGconn *conn);
-void pg_columns_take(const PGresult *res, struct pg_columns *out);
+
+/* The same of several tables at once, in two steps for who asks for more at the same time. */
+struct pg_name {
+    const char *schema, *name;
+};
+/* Appends " (VALUES ...) AS q (n, ns, nm)": index, schema and name. */
+void pg_names_values(struct buf *sql, const struct pg_name *names, size_t n);
+/* Appends the question. */
+void pg_columns_question(
+    struct buf *sql, const PGconn *conn, const struct pg_name *names, size_t n);
+/* Its answer: out[i] has the columns of names[i], none when that is not there; each is freed. */
+void pg_columns_take(const PGresult *res, struct pg_columns *out, size_t n);
 
 #endif

@@ -110,17 +110,17 @@ begun(struct pump *p, PGconn *conn, const char *side, ExecStatusType want, struc
 static bool
 begin(struct pump *p, struct err *err)
 {
-    if (!PQsendQuery(p->c->target, p->c->target_sql)) {
+    if (p->c->target_sql && !PQsendQuery(p->c->target, p->c->target_sql)) {
         return pg_conn_error(err, p->c->target, "target");
     }
-    if (!PQsendQuery(p->c->source, p->c->source_sql)) {
+    if (p->c->source_sql && !PQsendQuery(p->c->source, p->c->source_sql)) {
         return pg_conn_error(err, p->c->source, "source");
     }
     return begun(p, p->c->target, "target", PGRES_COPY_IN, err) &&
            begun(p, p->c->source, "source", PGRES_COPY_OUT, err);
 }
 
-/* The end of one side: its row count, and nothing behind it. */
+/* The end of one side: its row count, and nothing behind it but another copy. */
 static bool
 end_side(struct pump *p, PGconn *conn, const char *side, uint64_t *rows, struct err *err)
 {
@@ -139,6 +139,9 @@ end_side(struct pump *p, PGconn *conn, const char *side, uint64_t *rows, struct 
             ok = err_set(err, ERR_FATAL, "%s: COPY told no row count", side);
         }
         PQclear(res);
+        if (ok && p->c->more) {
+            return true;
+        }
     }
 }
 

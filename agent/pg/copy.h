@@ -15,8 +15,11 @@
 
 struct pg_copy {
     PGconn *source, *target;
-    const char *source_sql;  /* COPY ... TO STDOUT */
-    const char *target_sql;  /* COPY ... FROM STDIN, same format */
+    /* COPY ... TO STDOUT, and COPY ... FROM STDIN of the same format. Several copies may be asked
+     * for in one go: the first one's texts are those of all, separated by semicolons, the texts of
+     * the others are NULL, and all but the last one say `more`. */
+    const char *source_sql, *target_sql;
+    bool more;
     const struct stop *stop; /* may be NULL */
     /* What was passed on since the last call; may be NULL. Rows are those the source sent. */
     void (*progress)(uint64_t rows, uint64_t bytes, void *arg);

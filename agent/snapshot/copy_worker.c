@@ -20,7 +20,9 @@
 #include "agent/snapshot/ledger.h"
 #include "agent/snapshot/run.h"
 #include "agent/snapshot/session.h"
+#include "agent/snapshot/small_tables.h"
 #include "agent/snapshot/source_hold.h"
+#include "agent/snapshot/tables_describe.h"
 
 struct task {
     struct run_table *table; /* NULL: the large objects */
@@ -34,6 +36,8 @@ struct copy_worker {
     struct run *run;
     struct copier copier;
     struct task task;
+    struct task small[SMALL_TABLES_MAX]; /* instead of the one task */
+    size_t small_len;
     char stage[24];
     bool source_lost; /* the shared snapshot cannot be used any more */
     /* of the part that is being copied */
@@ -43,6 +47,19 @@ struct copy_worker {
 
 /* --- the queue ------------------------------------------------------------------------------ */
 
+static struct run_table *
+planned_table(struct run *r, size_t part)
+{
+    return &r->tables[r->planned[r->plan.parts[part].table]];
+}
+
+/* Whether it may be copied together with others. */
+static bool
+is_small(const struct run_table *t)
+{
+    return t->parts == 1 && !t->copy.ours && t->copy.table->bytes <= SMALL_TABLES_BYTES;
+}
+
 /* Under the lock. *blocked: there are parts, but another worker is still emptying their table. */
 static bool
 take_part(struct run *r, struct task *out, bool *blocked)
@@ -51,7 +68,7 @@ take_part(struct run *r, struct task *out, bool *blocked)
         if (r->part_state[i] != PART_WAITING) {
             continue;
         }
-        struct run_table *t = &r->tables[r->planned[r->plan.parts[i].table]];
+        struct run_table *t = planned_table(r, i);
         if (t->parts > 1 && t->emptied == EMPTIED_BUSY) {
             *blocked = true;
             continue;
@@ -78,9 +95,43 @@ take_large_objects(struct run *r, struct task *out)
     return true;
 }
 
-static bool
-take(struct run *r, bool objects_first, struct task *out)
+/* A fair part of what is left, so that no worker has twenty tables to go while another has none. */
+static size_t
+share_of_small(struct run *r)
 {
+    size_t waiting = 0, jobs = (size_t)r->o->jobs;
+    for (size_t i = r->plan.len; i > 0 && waiting < jobs * SMALL_TABLES_MAX; i--) {
+        waiting += r->part_state[i - 1] == PART_WAITING && is_small(planned_table(r, i - 1));
+    }
+    size_t share = (waiting + jobs) / jobs; /* with the one that is taken */
+    return share < SMALL_TABLES_MAX ? share : SMALL_TABLES_MAX;
+}
+
+/* Under the lock: with a small table come others. The plan has the largest first. */
+static void
+take_small(struct copy_worker *w)
+{
+    struct run *r = w->run;
+    w->small_len = 0;
+    if (!w->task.table || !is_small(w->task.table)) {
+        return;
+    }
+    size_t most = share_of_small(r);
+    w->small[w->small_len++] = w->task;
+    for (size_t i = 0; i < r->plan.len && w->small_len < most; i++) {
+        struct run_table *t = planned_table(r, i);
+        if (r->part_state[i] == PART_WAITING && is_small(t)) {
+            r->part_state[i] = PART_RUNNING;
+            w->small[w->small_len++] = (struct task){.table = t, .part = i};
+        }
+    }
+}
+
+static bool
+take(struct copy_worker *w, bool objects_first)
+{
+    struct run *r = w->run;
+    struct task *out = &w->task;
     bool got = false;
     pthread_mutex_lock(r->lock);
     while (!stop_requested(&r->cancel)) {
@@ -93,6 +144,9 @@ take(struct run *r, bool objects_first, struct task *out)
             }
         }
         pthread_cond_wait(r->changed, r->lock);
+    }
+    if (got) {
+        take_small(w);
     }
     pthread_mutex_unlock(r->lock);
     return got;
@@ -183,7 +237,7 @@ describe(struct copy_worker *w, struct err *err)
     /* Only one worker has a table whose columns are not known: that which empties it, or the only
      * one. */
     struct table_copy found = t->copy;
-    if (!table_copy_describe(&found, &w->copier, err)) {
+    if (!tables_describe(&found, 1, &w->copier, err)) {
         table_copy_done(&found);
         return false;
     }
@@ -193,15 +247,22 @@ describe(struct copy_worker *w, struct err *err)
     return true;
 }
 
+static struct table_row
+row_of(const struct run *r, const struct run_table *t, enum table_state state)
+{
+    struct table_row row = t->row;
+    row.state = state;
+    row.sync = r->sync;
+    row.bytes = t->copy.table->bytes;
+    row.rows = t->rows;
+    return row;
+}
+
 static bool
 store_state(struct copy_worker *w, enum table_state state, struct err *err)
 {
     struct run_table *t = w->task.table;
-    struct table_row row = t->row;
-    row.state = state;
-    row.sync = w->run->sync;
-    row.bytes = t->copy.table->bytes;
-    row.rows = t->rows;
+    struct table_row row = row_of(w->run, t, state);
     if (!store_sink_tables_put(w->run->o->store, w->run->o->sink, &row, 1, err)) {
         return false;
     }
@@ -383,12 +444,13 @@ try_large_objects(struct copy_worker *w, struct err *err)
     return true;
 }
 
+/* `again`: it may have been done already, and whoever did it did not hear of it. */
 static bool
-work(struct copy_worker *w)
+work(struct copy_worker *w, bool again)
 {
     struct worker_retry retry = {0};
     w->rows = w->counted = 0;
-    for (bool again = false;; again = true) {
+    for (;; again = true) {
         struct err err = ERR_INIT;
         if (open_sessions(w, &err) &&
             (w->task.table ? try_part(w, again, &err) : try_large_objects(w, &err))) {
@@ -405,6 +467,82 @@ work(struct copy_worker *w)
     }
 }
 
+/* --- small tables --------------------------------------------------------------------------- */
+
+static bool
+try_small(struct copy_worker *w, uint64_t *rows, bool *copied, struct err *err)
+{
+    struct table_copy found[SMALL_TABLES_MAX];
+    size_t n = w->small_len;
+    *copied = false;
+    for (size_t i = 0; i < n; i++) {
+        found[i] = w->small[i].table->copy;
+    }
+    bool ok = open_sessions(w, err) && tables_describe(found, n, &w->copier, err) &&
+              small_tables_copy(found, n, &w->copier, rows, copied, err);
+    for (size_t i = 0; i < n; i++) {
+        table_copy_done(&found[i]);
+    }
+    return ok;
+}
+
+static bool
+store_small(struct copy_worker *w, struct err *err)
+{
+    struct table_row rows[SMALL_TABLES_MAX];
+    for (size_t i = 0; i < w->small_len; i++) {
+        struct run_table *t = w->small[i].table;
+        rows[i] = t->row = row_of(w->run, t, TABLE_COPIED);
+    }
+    FAILPOINT("copy.together_before_store");
+    return store_sink_tables_put(w->run->o->store, w->run->o->sink, rows, w->small_len, err);
+}
+
+static bool
+small_done(struct copy_worker *w, const uint64_t *rows)
+{
+    struct err err = ERR_INIT;
+    for (size_t i = 0; i < w->small_len; i++) {
+        w->task = w->small[i];
+        count_begin(w);
+        part_done(w, rows[i]);
+    }
+    if (!store_small(w, &err)) {
+        run_fail(w->run, &err);
+        return false;
+    }
+    for (size_t i = 0; i < w->small_len; i++) {
+        w->task = w->small[i];
+        table_done(w);
+    }
+    return true;
+}
+
+/* What keeps them from going together is found out again with each alone, and said there. */
+static bool
+work_small(struct copy_worker *w)
+{
+    uint64_t rows[SMALL_TABLES_MAX] = {0};
+    struct err err = ERR_INIT;
+    bool copied = false, again = !try_small(w, rows, &copied, &err);
+    if (copied && !again) {
+        return small_done(w, rows);
+    }
+    if (again) {
+        close_sessions(w);
+        if (err.class != ERR_CANCELLED) {
+            log_info(w->stage, "one by one, because: %s", err.text);
+        }
+    }
+    for (size_t i = 0; i < w->small_len; i++) {
+        w->task = w->small[i];
+        if (!work(w, again)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void
 copy_main(void *worker)
 {
@@ -417,7 +555,7 @@ copy_main(void *worker)
     snprintf(w.stage, sizeof(w.stage), "copy %d", given->number);
     /* Large objects go through one worker: begin with them, unless there is no other for the
      * tables. */
-    while (take(r, given->number == 1, &w.task) && work(&w)) {
+    while (take(&w, given->number == 1) && (w.small_len > 1 ? work_small(&w) : work(&w, false))) {
     }
     close_sessions(&w);
     run_leave(r);

@@ -38,15 +38,15 @@ rest_waits_for_another_run(const struct run *r)
     return r->set_aside > 0 && r->tables_left == 0 && r->post.running_len == 0;
 }
 
-/* A foreign key is only noted where it goes in as NOT VALID; else rows are looked at. */
+/* A foreign key that is added as NOT VALID looks at no rows. Of a partitioned table the weight says
+ * nothing: its rows are those of others. */
 static bool
 is_small(const struct post_item *it)
 {
-    return it->weight <= SMALL ||
-           (it->stage == POST_FK && it->facts.validated && !it->facts.on_partitioned);
+    return it->stage == POST_FK ? !it->facts.on_partitioned : it->weight <= SMALL;
 }
 
-/* Under the lock. What comes behind a small one is not larger: heaviest first. */
+/* Under the lock. */
 static void
 take_items(struct post_worker *w)
 {
@@ -55,12 +55,17 @@ take_items(struct post_worker *w)
     size_t most = share < TOGETHER ? share : TOGETHER;
     struct post_item *it;
     w->len = 0;
-    do {
-        it = post_take(&r->post, w->stage, run_is_copied, r);
-        if (it) {
-            w->items[w->len++] = it;
+    while (w->len < most && (it = post_take(&r->post, w->stage, run_is_copied, r)) != NULL) {
+        bool small = is_small(it);
+        if (w->len > 0 && !small) {
+            post_settle(&r->post, it, POST_WAITING);
+            return;
         }
-    } while (it && is_small(it) && w->len < most);
+        w->items[w->len++] = it;
+        if (!small) {
+            return;
+        }
+    }
 }
 
 static bool
@@ -183,6 +188,14 @@ create(struct post_worker *w, struct post_item *it, bool again, enum post_state 
     return ok;
 }
 
+/* Its few rows are looked at as it is made, which saves to ask for that later; they hold unless
+ * tables show different moments. */
+static bool
+holds_at_once(const struct post_worker *w, const struct post_item *it)
+{
+    return it->weight <= SMALL && !it->facts.on_partitioned && !w->run->mixed;
+}
+
 /* All of them in one transaction: to each alone belong a trip to the server and a flush of its log.
  * Not *made: they are to be made one by one. */
 static bool
@@ -194,7 +207,8 @@ create_small(struct post_worker *w, bool *made, struct err *err)
     *made = false;
     for (size_t i = 0; i < w->len; i++) {
         const struct post_item *it = w->items[i];
-        possible = possible && (it->stage != POST_FK || choose_fk(w, it, &texts[i]));
+        possible = possible &&
+                   (it->stage != POST_FK || holds_at_once(w, it) || choose_fk(w, it, &texts[i]));
         list[i] = (struct create_item){it->entry, it->key, it->entry ? texts[i] : it->sql};
     }
     bool ok =

@@ -11,6 +11,7 @@
 
 #include <libpq-fe.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "agent/base/err.h"
 #include "agent/base/stop.h"
@@ -21,6 +22,11 @@
  * source_let_go. */
 bool source_hold(PGconn *source, const struct pg_table *t, const struct stop *stop, bool *moved,
     struct err *err) must_use;
+/* The same for several tables, and never waiting: an application that locks them in another order
+ * would wait for us as we wait for it, and one of both would be ended. *held is false when it would
+ * have had to wait; then, too, source_let_go belongs to it. *moved: of any of them. */
+bool source_hold_all(PGconn *source, const struct pg_table *const *tables, size_t n, bool *held,
+    bool *moved, struct err *err) must_use;
 bool source_let_go(PGconn *source, struct err *err) must_use;
 
 #endif

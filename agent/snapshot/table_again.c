@@ -25,7 +25,7 @@
 #include "agent/snapshot/schema.h"
 #include "agent/snapshot/session.h"
 #include "agent/snapshot/source_hold.h"
-#include "agent/snapshot/table_copy.h"
+#include "agent/snapshot/tables_describe.h"
 
 #define STAGE           "resync"
 #define ROLE            "resync" /* in the application name: not one that a copy of all would end */
@@ -264,7 +264,7 @@ fill(struct again *a, uint64_t *rows, struct err *err)
     struct table_copy copy = {
         .table = a->table, .ours = a->t->ours || a->made || ledger_touched(&a->ledger, a->t->oid)};
     bool moved = false;
-    bool ok = table_copy_describe(&copy, &c, err) &&
+    bool ok = tables_describe(&copy, 1, &c, err) &&
               source_hold(a->source, a->table, o->stop, &moved, err);
     if (ok && moved) {
         ok = err_set(err, ERR_RETRY, "'%s.%s' was truncated or rewritten since the snapshot",

@@ -19,7 +19,6 @@
 #include "agent/pg/copy.h"
 #include "agent/pg/ident.h"
 #include "agent/pg/query.h"
-#include "agent/pg/together.h"
 #include "agent/snapshot/ledger.h"
 
 #define SQL_MAX (1U << 20)
@@ -41,104 +40,6 @@ quoted_name(const struct table_copy *t)
     char *out = x_strdup(buf_cstr(&b));
     buf_done(&b);
     return out;
-}
-
-/* --- describe ------------------------------------------------------------------------------- */
-
-static const struct pg_column *
-find_column(const struct pg_columns *all, const char *name)
-{
-    for (size_t i = 0; i < all->len; i++) {
-        if (strcmp(all->items[i].name, name) == 0) {
-            return &all->items[i];
-        }
-    }
-    return NULL;
-}
-
-static bool
-match_columns(struct table_copy *t, const struct pg_columns *source,
-    const struct pg_columns *target, struct err *err)
-{
-    struct buf list;
-    buf_init(&list, SQL_MAX);
-    t->binary = true;
-    for (size_t i = 0; i < source->len; i++) {
-        const struct pg_column *from = &source->items[i];
-        const struct pg_column *to = find_column(target, from->name);
-        if (!to) {
-            buf_done(&list);
-            err_set(err, ERR_DATA, "the target's table has no column '%s' that can be written",
-                from->name);
-            return err_hint(err, "both sides need the same columns: add it, or exclude the table");
-        }
-        t->binary = t->binary && from->binary_exact && to->binary_exact &&
-                    strcmp(from->type_name, to->type_name) == 0;
-        buf_str(&list, i ? ", " : "");
-        sql_ident(&list, from->name);
-    }
-    bool ok = buf_ok(&list, "list of columns", err);
-    if (ok) {
-        t->columns = x_strdup(buf_cstr(&list));
-    }
-    buf_done(&list);
-    return ok;
-}
-
-/* Triggers that fire in our session would act on the rows a second time. */
-#define LOOK                                                                                       \
-    "SELECT relkind, (SELECT tgname FROM pg_catalog.pg_trigger WHERE tgrelid = r.oid"              \
-    " AND NOT tgisinternal AND tgtype & 4 <> 0 AND tgenabled = ANY ($2::\"char\"[]) LIMIT 1)"      \
-    " FROM pg_catalog.pg_class r WHERE oid = pg_catalog.to_regclass($1)"
-
-static bool
-judge_target(struct table_copy *t, const PGresult *look, struct err *err)
-{
-    if (PQntuples(look) == 0) {
-        err_set(err, ERR_DATA, "the table is not on the target");
-        return err_hint(
-            err, "was it dropped there? drop what tidegate made and start anew, or create it");
-    }
-    if (!PQgetisnull(look, 0, 1)) {
-        err_set(err, ERR_CONFIG, "the target's table has a trigger that would fire: '%s'",
-            pg_str(look, 0, 1));
-        return err_hint(err, "disable it until the cutover is done");
-    }
-    t->partitioned = pg_str(look, 0, 0)[0] == 'p';
-    return true;
-}
-
-static bool
-ask_target(
-    struct table_copy *t, const struct copier *c, struct pg_columns *columns, struct err *err)
-{
-    char *quoted = quoted_name(t);
-    const char *table[] = {quoted, c->replica ? "{A,R}" : "{O,A}"};
-    const char *names[] = {t->table->schema, t->table->name};
-    struct pg_question q[] = {
-        {LOOK, 2, table, NULL}, {pg_columns_question(c->target), 2, names, NULL}};
-    bool ok = pg_query_together(c->target, "target: look at the table", q, 2, err) &&
-              judge_target(t, q[0].res, err);
-    if (ok) {
-        pg_columns_take(q[1].res, columns);
-    }
-    PQclear(q[0].res);
-    PQclear(q[1].res);
-    x_free(quoted);
-    return ok;
-}
-
-bool
-table_copy_describe(struct table_copy *t, const struct copier *c, struct err *err)
-{
-    struct pg_columns source = {0}, target = {0};
-    bool ok = ask_target(t, c, &target, err) &&
-              pg_columns_read(c->source, t->table->schema, t->table->name, &source, err) &&
-              match_columns(t, &source, &target, err);
-    pg_columns_free(&source);
-    pg_columns_free(&target);
-    t->described = ok;
-    return ok || failed(t, err);
 }
 
 void
@@ -242,26 +143,31 @@ struct range {
     bool freeze;
 };
 
-static void
-source_sql(const struct table_copy *t, const char *quoted, const struct range *r, struct buf *sql)
+void
+table_copy_source_sql(const struct table_copy *t, struct buf *sql)
 {
-    const char *format = t->binary ? " (FORMAT binary)" : "";
-    if (r->whole) {
-        buf_printf(sql, "COPY %s (%s) TO STDOUT%s", quoted, t->columns, format);
-        return;
-    }
+    buf_str(sql, "COPY ");
+    sql_qualified(sql, t->table->schema, t->table->name);
+    buf_printf(sql, " (%s) TO STDOUT%s", t->columns, t->binary ? " (FORMAT binary)" : "");
+}
+
+static void
+range_sql(const struct table_copy *t, const char *quoted, const struct range *r, struct buf *sql)
+{
     buf_printf(sql, "COPY (SELECT %s FROM ONLY %s WHERE ctid >= '(%u,0)'::pg_catalog.tid",
         t->columns, quoted, r->from);
     if (r->to) {
         buf_printf(sql, " AND ctid < '(%u,0)'::pg_catalog.tid", r->to);
     }
-    buf_printf(sql, ") TO STDOUT%s", format);
+    buf_printf(sql, ") TO STDOUT%s", t->binary ? " (FORMAT binary)" : "");
 }
 
-static void
-target_sql(const struct table_copy *t, const char *quoted, bool freeze, struct buf *sql)
+void
+table_copy_target_sql(const struct table_copy *t, bool freeze, struct buf *sql)
 {
-    buf_printf(sql, "COPY %s (%s) FROM STDIN", quoted, t->columns);
+    buf_str(sql, "COPY ");
+    sql_qualified(sql, t->table->schema, t->table->name);
+    buf_printf(sql, " (%s) FROM STDIN", t->columns);
     if (t->binary || freeze) {
         buf_printf(sql, " (%s%s%s)", t->binary ? "FORMAT binary" : "",
             t->binary && freeze ? ", " : "", freeze ? "FREEZE" : "");
@@ -297,8 +203,12 @@ transfer(const struct table_copy *t, const struct copier *c, const char *quoted,
     struct buf source, target;
     buf_init(&source, SQL_MAX);
     buf_init(&target, SQL_MAX);
-    source_sql(t, quoted, r, &source);
-    target_sql(t, quoted, r->freeze, &target);
+    if (r->whole) {
+        table_copy_source_sql(t, &source);
+    } else {
+        range_sql(t, quoted, r, &source);
+    }
+    table_copy_target_sql(t, r->freeze, &target);
     struct pg_copy copy = {.source = c->source,
         .target = c->target,
         .source_sql = buf_cstr(&source),

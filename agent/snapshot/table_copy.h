@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/base/buf.h"
 #include "agent/base/err.h"
 #include "agent/base/stop.h"
 #include "agent/pg/catalog.h"
@@ -29,16 +30,17 @@ struct copier {
 struct table_copy {
     const struct pg_table *table; /* on the source */
     bool ours;                    /* rows that are in it were put there by this migration */
-    /* Filled by table_copy_describe. */
+    /* Filled by tables_describe. */
     bool described;
     char *columns; /* "a", "b"; empty when the copy carries none */
     bool binary;
     bool partitioned; /* on the target, where the source has one table */
 };
 
-/* Compares the columns of both sides and looks for what would change the rows on their way in. */
-bool table_copy_describe(struct table_copy *t, const struct copier *c, struct err *err) must_use;
 void table_copy_done(struct table_copy *t);
+/* Append the COPY of the whole table, of which there are columns. */
+void table_copy_source_sql(const struct table_copy *t, struct buf *sql);
+void table_copy_target_sql(const struct table_copy *t, bool freeze, struct buf *sql);
 
 /* Everything at once: emptied if need be, filled, recorded as copied. */
 bool table_copy_whole(

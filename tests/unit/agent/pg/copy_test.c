@@ -153,6 +153,61 @@ both_connections_can_be_used_afterwards(void **state)
     assert_string_equal(pg_get(p->target, "SELECT count(*) FROM b"), "3");
 }
 
+static bool
+next_copy(struct pair *p, bool more, uint64_t *rows, struct err *err)
+{
+    struct pg_copy c = {.source = p->source, .target = p->target, .more = more, .stop = &p->stop};
+    return pg_copy_run(&c, rows, err);
+}
+
+static void
+several_copies_go_by_one_question(void **state)
+{
+    struct pair *p = *state;
+    struct err err = ERR_INIT;
+    uint64_t rows[4] = {9, 9, 9, 9};
+    struct pg_copy first = {.source = p->source,
+        .target = p->target,
+        .source_sql = "COPY (SELECT i, repeat('x', 50) FROM generate_series(1, 5000) i) TO STDOUT;"
+                      "COPY (SELECT 1, 'x' WHERE false) TO STDOUT;"
+                      "COPY (SELECT i, 'y' FROM generate_series(1, 3) i) TO STDOUT (FORMAT binary);"
+                      "COPY (SELECT 4, 'z') TO STDOUT;",
+        .target_sql = "COPY a FROM STDIN; COPY b FROM STDIN; COPY b FROM STDIN (FORMAT binary);"
+                      "COPY b FROM STDIN;",
+        .more = true,
+        .stop = &p->stop};
+    pg_do(p->target, "BEGIN");
+    check(pg_copy_run(&first, &rows[0], &err), &err);
+    check(next_copy(p, true, &rows[1], &err), &err);
+    check(next_copy(p, true, &rows[2], &err), &err);
+    check(next_copy(p, false, &rows[3], &err), &err);
+    assert_int_equal(rows[0], 5000);
+    assert_int_equal(rows[1], 0);
+    assert_int_equal(rows[2], 3);
+    assert_int_equal(rows[3], 1);
+    pg_do(p->target, "COMMIT");
+    assert_string_equal(
+        pg_get(p->target, "SELECT string_agg(id || t, ',' ORDER BY id) FROM b"), "1y,2y,3y,4z");
+}
+
+static void
+one_of_several_copies_may_be_refused(void **state)
+{
+    struct pair *p = *state;
+    struct err err = ERR_INIT;
+    uint64_t rows;
+    struct pg_copy first = {.source = p->source,
+        .target = p->target,
+        .source_sql = "COPY (SELECT 1, 'x') TO STDOUT; COPY (SELECT 2, 'y') TO STDOUT",
+        .target_sql = "COPY a FROM STDIN; COPY nowhere FROM STDIN",
+        .more = true,
+        .stop = &p->stop};
+    check(pg_copy_run(&first, &rows, &err), &err);
+    assert_false(next_copy(p, false, &rows, &err));
+    assert_string_equal(err.sqlstate, "42P01");
+    assert_non_null(strstr(err.text, "target"));
+}
+
 static void
 an_error_of_the_target_ends_the_copy_early(void **state)
 {
@@ -256,6 +311,8 @@ main(void)
         TEST(rows_larger_than_a_chunk_pass),
         TEST(no_rows_are_no_error),
         TEST(both_connections_can_be_used_afterwards),
+        TEST(several_copies_go_by_one_question),
+        TEST(one_of_several_copies_may_be_refused),
         TEST(an_error_of_the_target_ends_the_copy_early),
         TEST(an_error_of_the_source_is_told_apart),
         TEST(rows_that_a_trigger_swallows_are_noticed),
