@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "agent/base/arena.h"
 #include "agent/base/failpoint.h"
@@ -25,9 +26,11 @@
 #include "agent/store/letters.h"
 #include "agent/store/resyncs.h"
 
-#define STAGE         "cutover"
-#define DRAIN_WAIT_US 5000
-#define SINKS_WAIT_US 10000000
+#define STAGE                "cutover"
+#define DRAIN_WAIT_US        5000
+#define SINKS_WAIT_US        10000000
+#define ROOM_WAIT_US         50000
+#define TOO_MANY_CONNECTIONS "53300" /* SQLSTATE */
 
 struct cutover {
     struct cutover_env env;
@@ -294,6 +297,26 @@ step_objects(struct cutover *c, struct err *err)
     return sync_objects(c, false, err);
 }
 
+/* Sessions opened ahead may have been the last for which the source had room; the server takes a
+ * moment to end them. */
+static bool
+raise_fence(struct cutover *c, struct err *err)
+{
+    for (int left = 20;
+         !fence_raise(c->env.config, c->env.store, c->deadline_us, c->env.stop, &c->fence, err);
+         left--) {
+        if (strcmp(err->sqlstate, TOO_MANY_CONNECTIONS) != 0 || left == 0) {
+            return false;
+        }
+        err_clear(err);
+        pg_spares_drop(c->env.spares);
+        if (stop_sleep(c->env.stop, ROOM_WAIT_US)) {
+            return err_set(err, ERR_CANCELLED, "stopped");
+        }
+    }
+    return true;
+}
+
 static bool
 step_fence(struct cutover *c, struct err *err)
 {
@@ -303,7 +326,7 @@ step_fence(struct cutover *c, struct err *err)
         return true;
     }
     c->fenced = true;
-    if (!fence_raise(c->env.config, c->env.store, c->deadline_us, c->env.stop, &c->fence, err)) {
+    if (!raise_fence(c, err)) {
         return false;
     }
     detail(c, "read only for new sessions, %u sessions ended", c->fence.ended);

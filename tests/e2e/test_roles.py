@@ -109,3 +109,18 @@ def test_tables_of_somebody_else_block(plain_roles):
     done = agent.cmd("check")
     assert done.returncode == 1
     assert "foreign_owned" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("more", range(3, 8))
+def test_a_cutover_gets_along_with_the_sessions_that_are_left(plain_roles, more):
+    """Sessions are opened ahead of the fence; with each of these limits another one is the last that fits."""
+    world = plain_roles
+    load_as_owner(world)
+    mover = dict(source_dsn=world.source.uri(world.db, "mover"), target_dsn=world.target.uri(world.db, "mover"))
+    agent = world.agent(**mover).start()
+    agent.streaming()
+    agent.caught_up()
+    now = int(world.source.one("select count(*) from pg_stat_activity where usename = 'mover'"))
+    world.source.sql(f"alter role mover connection limit {now + more}")
+    agent.cutover()
+    world.assert_equal()
