@@ -150,25 +150,37 @@ chunk_ends(const struct half *h, size_t from, size_t i, const struct buf *sql)
            (i > from && (entry_holds_secret(h->left[i - 1]) || entry_holds_secret(h->left[i])));
 }
 
+static void
+record_text(const struct half *h, size_t from, size_t to, struct buf *sql)
+{
+    char *items[CHUNK_ENTRIES] = {0};
+    size_t n = to - from;
+    for (size_t i = 0; i < n; i++) {
+        items[i] = item_before(h->left[from + i]);
+    }
+    ledger_add_text(sql, h->c->migration, (const char *const *)items, n);
+    for (size_t i = 0; i < n; i++) {
+        x_free(items[i]);
+    }
+}
+
 /* Where the chunk that begins at `from` ends; *sql is its text. */
 static size_t
 chunk_text(const struct half *h, size_t from, struct buf *sql)
 {
     struct create *c = h->c;
-    size_t i = from;
-    for (; !chunk_ends(h, from, i, sql); i++) {
-        const struct toc_entry *e = h->left[i];
+    size_t to = from;
+    for (; !chunk_ends(h, from, to, sql); to++) {
+        const struct toc_entry *e = h->left[to];
         entry_settings(sql, e, &c->tablespaces, PQserverVersion(c->target));
         buf_str(sql, e->sql);
         buf_str(sql, "\n;");
-        if (h->batches) {
-            char *item = item_before(e);
-            ledger_add_text(sql, c->migration, item);
-            x_free(item);
-        }
+    }
+    if (h->batches) {
+        record_text(h, from, to, sql);
     }
     buf_str(sql, next_chunk(h));
-    return i;
+    return to;
 }
 
 static bool
@@ -278,28 +290,26 @@ create_before_data(
     return ok;
 }
 
-static void
-item_text(const struct create *c, const struct create_item *it, struct buf *sql)
-{
-    if (it->entry) {
-        entry_settings(sql, it->entry, &c->tablespaces, PQserverVersion(c->target));
-    }
-    buf_str(sql, it->sql ? it->sql : it->entry ? it->entry->sql : "");
-    buf_str(sql, "\n;");
-    if (it->entry) {
-        ledger_add_text(sql, c->migration, it->item);
-    }
-}
-
 /* Entries and their rows in the ledger, in a transaction that is sent as one text. */
 static bool
 execute_and_record(struct create *c, const struct create_item *items, size_t n, struct err *err)
 {
+    const char *done[CREATE_TOGETHER_MAX];
+    size_t entries = 0;
     struct buf sql;
     buf_init(&sql, SQL_MAX);
     buf_str(&sql, "BEGIN;");
     for (size_t i = 0; i < n; i++) {
-        item_text(c, &items[i], &sql);
+        const struct create_item *it = &items[i];
+        if (it->entry) {
+            entry_settings(&sql, it->entry, &c->tablespaces, PQserverVersion(c->target));
+            done[entries++] = it->item;
+        }
+        buf_str(&sql, it->sql ? it->sql : it->entry ? it->entry->sql : "");
+        buf_str(&sql, "\n;");
+    }
+    if (entries) {
+        ledger_add_text(&sql, c->migration, done, entries);
     }
     buf_str(&sql, "COMMIT");
     FAILPOINT("schema.entry_commit");

@@ -41,6 +41,7 @@ struct create_item {
 /* *tolerated when it could not be made and that may be so. */
 bool create_entry(
     struct create *c, const struct create_item *it, bool *tolerated, struct err *err) must_use;
+#define CREATE_TOGETHER_MAX 100
 /* Several in one transaction, which locks what they are about until all are made. Not *made: one of
  * them was refused, and none is there. False: the connection is lost, or it was stopped. */
 bool create_together(struct create *c, const struct create_item *items, size_t n, bool *made,

@@ -56,13 +56,17 @@ ledger_add(PGconn *target, const char *migration, const char *item, struct err *
 }
 
 void
-ledger_add_text(struct buf *sql, const char *migration, const char *item)
+ledger_add_text(struct buf *sql, const char *migration, const char *const *items, size_t n)
 {
-    buf_str(sql, "INSERT INTO tidegate.ledger (migration, item) VALUES (");
-    sql_literal(sql, migration);
-    buf_str(sql, ", ");
-    sql_literal(sql, item);
-    buf_str(sql, ") ON CONFLICT DO NOTHING;");
+    buf_str(sql, "INSERT INTO tidegate.ledger (migration, item) VALUES ");
+    for (size_t i = 0; i < n; i++) {
+        buf_str(sql, i ? ", (" : "(");
+        sql_literal(sql, migration);
+        buf_str(sql, ", ");
+        sql_literal(sql, items[i]);
+        buf_str(sql, ")");
+    }
+    buf_str(sql, " ON CONFLICT DO NOTHING;");
 }
 
 bool
@@ -70,7 +74,7 @@ ledger_add_and_commit(PGconn *target, const char *migration, const char *item, s
 {
     struct buf sql;
     buf_init(&sql, 8192);
-    ledger_add_text(&sql, migration, item);
+    ledger_add_text(&sql, migration, &item, 1);
     buf_str(&sql, "COMMIT");
     bool ok = buf_ok(&sql, "write the ledger", err) &&
               pg_exec(target, "write the ledger", buf_cstr(&sql), err);

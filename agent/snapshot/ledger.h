@@ -30,8 +30,9 @@
 bool ledger_ensure(PGconn *target, struct err *err) must_use;
 /* Inserts an item; part of the transaction that is open on `target`. */
 bool ledger_add(PGconn *target, const char *migration, const char *item, struct err *err) must_use;
-/* Appends the statement that does so, with its semicolon: to go along with others. */
-void ledger_add_text(struct buf *sql, const char *migration, const char *item);
+/* Appends the statement that does so for n items, at least one, with its semicolon: to go along
+ * with others. */
+void ledger_add_text(struct buf *sql, const char *migration, const char *const *items, size_t n);
 /* The same, and ends that transaction in one go. */
 bool ledger_add_and_commit(
     PGconn *target, const char *migration, const char *item, struct err *err) must_use;

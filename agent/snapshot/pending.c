@@ -12,7 +12,6 @@
 
 #define FK_VIOLATION   "23503"
 #define PARTITIONED_FK 180000
-#define TOGETHER       100
 
 static bool
 is_carried(const struct pg_tables *tables, uint32_t oid)
@@ -122,7 +121,7 @@ make_one(struct post *p, struct post_item *it, struct create *c, struct reporter
 static size_t
 gather(struct post *p, int stage, bool together, size_t *at, struct post_item **out)
 {
-    size_t n = 0, most = together ? TOGETHER : 1;
+    size_t n = 0, most = together ? CREATE_TOGETHER_MAX : 1;
     for (; *at < p->len && n < most; ++*at) {
         struct post_item *it = &p->items[*at];
         if ((int)it->stage != stage || it->state != POST_WAITING || !it->entry) {
@@ -145,7 +144,7 @@ static bool
 make_several(struct post *p, struct post_item *const *items, size_t n, struct create *c,
     struct reporter *report, struct err *err)
 {
-    struct create_item list[TOGETHER];
+    struct create_item list[CREATE_TOGETHER_MAX];
     bool made = false;
     for (size_t i = 0; i < n; i++) {
         list[i] = (struct create_item){items[i]->entry, items[i]->key, NULL};
@@ -167,7 +166,7 @@ bool
 pending_make(struct post *p, enum post_stage last, struct create *c, struct reporter *report,
     struct err *err)
 {
-    struct post_item *items[TOGETHER];
+    struct post_item *items[CREATE_TOGETHER_MAX];
     for (int stage = POST_TABLE; stage <= (int)last; stage++) {
         size_t at = 0, n;
         while ((n = gather(p, stage, c->together, &at, items)) > 0) {

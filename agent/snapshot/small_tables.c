@@ -116,13 +116,14 @@ transfer(const struct table_copy *tables, size_t n, const struct copier *c, uint
 static bool
 commit(const struct table_copy *tables, size_t n, const struct copier *c, struct err *err)
 {
+    char items[SMALL_TABLES_MAX][LEDGER_ITEM_SIZE];
+    const char *list[SMALL_TABLES_MAX];
     struct buf sql;
     buf_init(&sql, SQL_MAX);
     for (size_t i = 0; i < n; i++) {
-        char item[LEDGER_ITEM_SIZE];
-        ledger_add_text(
-            &sql, c->migration, ledger_copied_item(tables[i].table->oid, c->sync, item));
+        list[i] = ledger_copied_item(tables[i].table->oid, c->sync, items[i]);
     }
+    ledger_add_text(&sql, c->migration, list, n);
     buf_str(&sql, "COMMIT");
     FAILPOINT("copy.together_before_commit");
     bool ok = buf_ok(&sql, "write the ledger", err) &&
