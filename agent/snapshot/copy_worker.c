@@ -528,7 +528,11 @@ work_small(struct copy_worker *w)
     if (copied && !again) {
         return small_done(w, rows);
     }
-    if (again) {
+    if (!again) {
+        log_debug(w->stage,
+            "%zu small tables go one by one: one has rows, is locked or was rewritten",
+            w->small_len);
+    } else {
         close_sessions(w);
         if (err.class != ERR_CANCELLED) {
             log_info(w->stage, "one by one, because: %s", err.text);
