@@ -11,8 +11,8 @@ from suite.result import OURS
 from suite.world import say
 
 TITLE = "copy of many small tables"
-SIZES = {"full": {"tables": 500, "far_tables": 100, "milliseconds": 10},
-         "short": {"tables": 100, "far_tables": 15, "milliseconds": 10}}
+SIZES = {"full": {"tables": 500, "far_tables": 50, "milliseconds": 10},
+         "short": {"tables": 50, "far_tables": 8, "milliseconds": 10}}
 ROWS = 100  # of each table
 
 TABLES = """
