@@ -39,7 +39,7 @@ def run(argv, user=None, check=True, timeout=120, **kwargs):
     if kwargs["stdin"] is None:
         del kwargs["stdin"]
     done = subprocess.run(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, **kwargs
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", timeout=timeout, **kwargs
     )
     if check and done.returncode != 0:
         raise RuntimeError(f"{argv[0]} ended with {done.returncode}: {done.stderr.strip()[-4000:]}")
