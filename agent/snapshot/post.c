@@ -345,12 +345,10 @@ touches(const struct post_item *it, uint32_t relid)
 }
 
 static bool
-collides(const struct post *p, const struct post_item *it)
+is_in(const struct post_group *g, const struct post_item *it)
 {
-    for (size_t i = 0; i < p->running_len; i++) {
-        const struct post_item *other = p->running[i];
-        if ((it->alone || other->alone) &&
-            (touches(other, it->facts.relid) || touches(other, it->facts.relid2))) {
+    for (size_t i = 0; i < g->len; i++) {
+        if (g->items[i] == it) {
             return true;
         }
     }
@@ -358,10 +356,26 @@ collides(const struct post *p, const struct post_item *it)
 }
 
 static bool
-deps_settled(const struct post *p, const struct post_item *it)
+collides(const struct post *p, const struct post_item *it, const struct post_group *g)
+{
+    for (size_t i = 0; i < p->running_len; i++) {
+        const struct post_item *other = p->running[i];
+        if ((it->alone || other->alone) &&
+            (touches(other, it->facts.relid) || touches(other, it->facts.relid2)) &&
+            !is_in(g, other)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An end of a table's work does not mind how what is in front of it ends; a comment does. */
+static bool
+deps_settled(const struct post *p, const struct post_item *it, const struct post_group *g)
 {
     for (size_t i = 0; i < it->deps_len; i++) {
-        if (!is_settled(&p->items[it->deps[i]])) {
+        const struct post_item *dep = &p->items[it->deps[i]];
+        if (!is_settled(dep) && !(!it->entry && is_in(g, dep))) {
             return false;
         }
     }
@@ -369,8 +383,8 @@ deps_settled(const struct post *p, const struct post_item *it)
 }
 
 struct post_item *
-post_take(
-    struct post *p, enum post_stage stage, bool (*copied)(uint32_t relid, void *arg), void *arg)
+post_take_along(struct post *p, enum post_stage stage, bool (*copied)(uint32_t relid, void *arg),
+    void *arg, const struct post_group *g)
 {
     while (p->settled < p->len && is_settled(&p->items[p->order[p->settled]])) {
         p->settled++;
@@ -378,7 +392,7 @@ post_take(
     for (size_t i = p->settled; i < p->len && p->running_len < POST_RUNNING_MAX; i++) {
         struct post_item *it = &p->items[p->order[i]];
         if (it->state != POST_WAITING || it->stage != stage || !copied(it->facts.relid, arg) ||
-            !deps_settled(p, it) || collides(p, it)) {
+            !deps_settled(p, it, g) || collides(p, it, g)) {
             continue;
         }
         it->state = POST_RUNNING;
@@ -386,6 +400,14 @@ post_take(
         return it;
     }
     return NULL;
+}
+
+struct post_item *
+post_take(
+    struct post *p, enum post_stage stage, bool (*copied)(uint32_t relid, void *arg), void *arg)
+{
+    static const struct post_group none;
+    return post_take_along(p, stage, copied, arg, &none);
 }
 
 void

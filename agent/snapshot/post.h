@@ -83,6 +83,18 @@ void post_free(struct post *p); /* accepts an all-zero one */
  * whether the data of a table is complete (true also for what is no table of ours). */
 struct post_item *post_take(
     struct post *p, enum post_stage stage, bool (*copied)(uint32_t relid, void *arg), void *arg);
+
+/* Items that one worker makes in one transaction, one after the other. */
+#define POST_GROUP_MAX 20
+struct post_group {
+    struct post_item *items[POST_GROUP_MAX];
+    size_t len;
+};
+/* As post_take, for a group: its own items are in nobody's way there, and the end of a table's work
+ * may follow the last of it. Does not add it. */
+struct post_item *post_take_along(struct post *p, enum post_stage stage,
+    bool (*copied)(uint32_t relid, void *arg), void *arg, const struct post_group *g);
+
 /* Ends an item that was taken: DONE, SKIPPED, or WAITING again. */
 void post_settle(struct post *p, struct post_item *it, enum post_state state);
 /* Leaves an item out, and the comments on it. */

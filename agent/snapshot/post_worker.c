@@ -15,7 +15,6 @@
 #include "agent/snapshot/session.h"
 
 #define FK_VIOLATION "23503"
-#define TOGETHER     20           /* items in one transaction */
 #define SMALL        (256U << 10) /* bytes of a table: its index takes less than to ask for it */
 #define PARTITIONED_FK                                                                             \
     180000 /* from this version on NOT VALID is allowed on partitioned tables                      \
@@ -26,8 +25,7 @@ struct post_worker {
     enum post_stage stage;
     char name[24];
     struct create create;
-    struct post_item *items[TOGETHER]; /* that are being made */
-    size_t len;
+    struct post_group group; /* that is being made */
 };
 
 /* Under the lock: what is left belongs to tables that were set aside, and nobody makes anything
@@ -51,17 +49,19 @@ static void
 take_items(struct post_worker *w)
 {
     struct run *r = w->run;
+    struct post_group *g = &w->group;
     size_t share = POST_RUNNING_MAX / (size_t)r->o->index_jobs;
-    size_t most = share < TOGETHER ? share : TOGETHER;
+    size_t most = share < POST_GROUP_MAX ? share : POST_GROUP_MAX;
     struct post_item *it;
-    w->len = 0;
-    while (w->len < most && (it = post_take(&r->post, w->stage, run_is_copied, r)) != NULL) {
+    g->len = 0;
+    while (
+        g->len < most && (it = post_take_along(&r->post, w->stage, run_is_copied, r, g)) != NULL) {
         bool small = is_small(it);
-        if (w->len > 0 && !small) {
+        if (g->len > 0 && !small) {
             post_settle(&r->post, it, POST_WAITING);
             return;
         }
-        w->items[w->len++] = it;
+        g->items[g->len++] = it;
         if (!small) {
             return;
         }
@@ -72,19 +72,20 @@ static bool
 take(struct post_worker *w)
 {
     struct run *r = w->run;
-    w->len = 0;
+    w->group.len = 0;
     pthread_mutex_lock(r->lock);
     while (!stop_requested(&r->cancel)) {
         if (!*r->paused) {
             take_items(w);
-            if (w->len || post_left(&r->post, w->stage) == 0 || rest_waits_for_another_run(r)) {
+            if (w->group.len || post_left(&r->post, w->stage) == 0 ||
+                rest_waits_for_another_run(r)) {
                 break;
             }
         }
         pthread_cond_wait(r->changed, r->lock);
     }
     pthread_mutex_unlock(r->lock);
-    return w->len > 0;
+    return w->group.len > 0;
 }
 
 static void
@@ -201,19 +202,19 @@ holds_at_once(const struct post_worker *w, const struct post_item *it)
 static bool
 create_small(struct post_worker *w, bool *made, struct err *err)
 {
-    struct create_item list[TOGETHER];
-    char *texts[TOGETHER] = {0};
-    bool possible = w->len > 1;
+    struct create_item list[POST_GROUP_MAX];
+    char *texts[POST_GROUP_MAX] = {0};
+    bool possible = w->group.len > 1;
     *made = false;
-    for (size_t i = 0; i < w->len; i++) {
-        const struct post_item *it = w->items[i];
+    for (size_t i = 0; i < w->group.len; i++) {
+        const struct post_item *it = w->group.items[i];
         possible = possible &&
                    (it->stage != POST_FK || holds_at_once(w, it) || choose_fk(w, it, &texts[i]));
         list[i] = (struct create_item){it->entry, it->key, it->entry ? texts[i] : it->sql};
     }
-    bool ok =
-        !possible || (open_session(w, err) && create_together(&w->create, list, w->len, made, err));
-    for (size_t i = 0; i < w->len; i++) {
+    bool ok = !possible ||
+              (open_session(w, err) && create_together(&w->create, list, w->group.len, made, err));
+    for (size_t i = 0; i < w->group.len; i++) {
         x_free(texts[i]);
     }
     return ok;
@@ -249,10 +250,10 @@ work(struct post_worker *w)
         log_err(LOG_WARN, w->name, &err);
         close_session(w);
     }
-    for (size_t i = 0; i < w->len; i++) {
+    for (size_t i = 0; i < w->group.len; i++) {
         if (made) {
-            settle(w, w->items[i], POST_DONE);
-        } else if (!work_alone(w, w->items[i], lost)) {
+            settle(w, w->group.items[i], POST_DONE);
+        } else if (!work_alone(w, w->group.items[i], lost)) {
             return false;
         }
     }

@@ -208,6 +208,69 @@ a_table_is_analyzed_when_all_of_its_items_are_done(void **state)
     post_free(&p);
 }
 
+/* Takes one more and adds it. */
+static const char *
+along(struct post *p, enum post_stage stage, struct post_group *g)
+{
+    struct post_item *it = post_take_along(p, stage, copied, NULL, g);
+    if (!it) {
+        return "none";
+    }
+    g->items[g->len++] = it;
+    return it->entry ? it->entry->name : it->sql;
+}
+
+static void
+a_group_takes_all_of_its_table_but_what_may_not_follow_a_failure(void **state)
+{
+    (void)state;
+    struct post p;
+    struct post_group g = {0};
+    build(&p, false);
+    copied_table = A;
+    find(&p, "v _RETURN")->state = POST_DONE;
+    assert_string_equal(along(&p, POST_TABLE, &g), "a_i");
+    assert_string_equal(along(&p, POST_TABLE, &g), "a a_pkey");
+    assert_string_equal(along(&p, POST_TABLE, &g), "a_j");
+    /* The index of the comment may turn out to be left out; the end waits for the comment. */
+    assert_string_equal(along(&p, POST_TABLE, &g), "none");
+    for (size_t i = 0; i < g.len; i++) {
+        post_settle(&p, g.items[i], POST_DONE);
+    }
+    assert_string_equal(take_name(&p, POST_TABLE), "INDEX a_i");
+    post_free(&p);
+}
+
+static void
+the_end_of_a_table_may_follow_in_the_same_group(void **state)
+{
+    (void)state;
+    struct post p;
+    struct post_group g = {0};
+    build(&p, false);
+    copied_table = B;
+    assert_string_equal(along(&p, POST_TABLE, &g), "b_i");
+    assert_string_equal(along(&p, POST_TABLE, &g), "ANALYZE \"s\".\"b\"");
+    post_free(&p);
+}
+
+static void
+groups_stay_out_of_each_others_way(void **state)
+{
+    (void)state;
+    struct post p;
+    struct post_group one = {0}, other = {0};
+    build(&p, false);
+    find(&p, "v _RETURN")->state = POST_DONE;
+    copied_table = A;
+    assert_string_equal(along(&p, POST_TABLE, &one), "a_i");
+    assert_string_equal(along(&p, POST_TABLE, &other), "a_j");
+    /* The key locks the table against the other's index. */
+    assert_string_equal(along(&p, POST_TABLE, &one), "none");
+    assert_string_equal(along(&p, POST_TABLE, &other), "none");
+    post_free(&p);
+}
+
 static void
 an_item_that_failed_for_now_can_be_taken_again(void **state)
 {
@@ -284,6 +347,9 @@ main(void)
         cmocka_unit_test(indexes_of_a_table_run_together_a_key_runs_alone),
         cmocka_unit_test(a_table_is_analyzed_when_all_of_its_items_are_done),
         cmocka_unit_test(the_end_of_a_table_comes_without_analyze_too),
+        cmocka_unit_test(a_group_takes_all_of_its_table_but_what_may_not_follow_a_failure),
+        cmocka_unit_test(the_end_of_a_table_may_follow_in_the_same_group),
+        cmocka_unit_test(groups_stay_out_of_each_others_way),
         cmocka_unit_test(an_item_that_failed_for_now_can_be_taken_again),
         cmocka_unit_test(leaving_an_item_out_leaves_its_comments_out),
         cmocka_unit_test(a_partitioned_table_is_analyzed_once_after_its_partitions),
