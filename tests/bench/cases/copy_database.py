@@ -94,18 +94,24 @@ class Copies:
         return run
 
 
+def add_pgcopydb(copies, contenders, result):
+    """Adds it where there is one; its name in the tables."""
+    program, version = peers.pgcopydb()
+    name = f"pgcopydb {version} clone, 2+2 jobs"
+    if program:
+        contenders[name] = copies.pgcopydb(program)
+    else:
+        result.skip("pgcopydb", version)
+    return name
+
+
 def run(world, size, result):
     world.source.create_db("bench")
     world.pgbench("bench", "-i", "-q", "-s", str(size["scale"]))
     world.source.sql("vacuum analyze", "bench")
     copies = Copies(world)
     contenders = {DUMP: copies.dump(), OURS: copies.agent(JOBS), DUMP_PLAIN: copies.dump("-Z0")}
-    program, version = peers.pgcopydb()
-    other = f"pgcopydb {version} clone, 2+2 jobs"
-    if program:
-        contenders[other] = copies.pgcopydb(program)
-    else:
-        result.skip("pgcopydb", version)
+    other = add_pgcopydb(copies, contenders, result)
     runs = contest.hold(result, say, contenders)
     what = f"pgbench scale {size['scale']}, indexes and constraints included"
     result.compare(what, DUMP, runs, gate=0.80, aim=0.65)

@@ -4,8 +4,8 @@
 Once with everything on one machine, once with a target that is far away (suite/far.py), where each question costs the
 way there and back; everybody else runs beside the source, as the agent does.
 """
-from cases.copy_database import DUMP, JOBS, Copies
-from suite import contest, peers
+from cases.copy_database import DUMP, JOBS, Copies, add_pgcopydb
+from suite import contest
 from suite.far import Far
 from suite.result import OURS
 from suite.world import say
@@ -39,12 +39,7 @@ def compare(world, result, tables, port, what, goals):
     world.source.sql("vacuum analyze", "bench")
     copies = Copies(world, port)
     contenders = {DUMP: copies.dump(), OURS: copies.agent(JOBS)}
-    program, version = peers.pgcopydb()
-    other = f"pgcopydb {version} clone, 2+2 jobs"
-    if program:
-        contenders[other] = copies.pgcopydb(program)
-    else:
-        result.skip("pgcopydb", version)
+    other = add_pgcopydb(copies, contenders, result)
     runs = contest.hold(result, say, contenders)
     for peer, (gate, aim) in zip((DUMP, other), goals):
         result.compare(what, peer, runs, gate=gate, aim=aim)
