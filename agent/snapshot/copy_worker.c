@@ -38,6 +38,7 @@ struct copy_worker {
     struct task task;
     struct task small[SMALL_TABLES_MAX]; /* instead of the one task */
     size_t small_len;
+    int pid, lost_pid; /* the target's process of the session, and of one that was cut; or 0 */
     char stage[24];
     bool source_lost; /* the shared snapshot cannot be used any more */
     /* of the part that is being copied */
@@ -160,14 +161,30 @@ close_sessions(struct copy_worker *w)
     PQfinish(w->copier.source);
     PQfinish(w->copier.target);
     w->copier.source = w->copier.target = NULL;
+    w->lost_pid = w->pid ? w->pid : w->lost_pid;
+    w->pid = 0;
+}
+
+static bool
+open_target(struct copy_worker *w, struct err *err)
+{
+    struct run *r = w->run;
+    if (!session_target(
+            r->o, SESSION_COPY, r->encoding, &w->copier.target, &w->copier.replica, err) ||
+        (w->lost_pid &&
+            !session_end_lost(r->o, SESSION_COPY, w->lost_pid, w->copier.target, err))) {
+        return false;
+    }
+    w->pid = PQbackendPID(w->copier.target);
+    w->lost_pid = 0;
+    return true;
 }
 
 static bool
 open_sessions(struct copy_worker *w, struct err *err)
 {
     struct run *r = w->run;
-    if (!w->copier.target && !session_target(r->o, SESSION_COPY, r->encoding, &w->copier.target,
-                                 &w->copier.replica, err)) {
+    if (!w->copier.target && !open_target(w, err)) {
         return false;
     }
     if (!w->copier.source &&

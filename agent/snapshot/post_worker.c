@@ -25,6 +25,7 @@ struct post_worker {
     enum post_stage stage;
     char name[24];
     struct create create;
+    int pid, lost_pid; /* the server's process of the session, and of one that was cut; or 0 */
     struct post_group group; /* that is being made */
 };
 
@@ -117,6 +118,12 @@ open_session(struct post_worker *w, struct err *err)
     if (!session_target(w->run->o, SESSION_INDEXES, NULL, &w->create.target, NULL, err)) {
         return false;
     }
+    if (w->lost_pid &&
+        !session_end_lost(w->run->o, SESSION_INDEXES, w->lost_pid, w->create.target, err)) {
+        return false;
+    }
+    w->pid = PQbackendPID(w->create.target);
+    w->lost_pid = 0;
     tablespaces_free(&w->create.tablespaces);
     return create_init(&w->create, err);
 }
@@ -126,6 +133,8 @@ close_session(struct post_worker *w)
 {
     PQfinish(w->create.target);
     w->create.target = NULL;
+    w->lost_pid = w->pid ? w->pid : w->lost_pid;
+    w->pid = 0;
 }
 
 static bool

@@ -5,6 +5,7 @@
  */
 #include "agent/snapshot/session.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/base/buf.h"
@@ -145,7 +146,8 @@ session_open_ahead(const struct snapshot_options *given, const char *role, struc
     return true;
 }
 
-/* Ends those of the application names $1, $2, $3 and waits until they are gone. */
+/* Ends those of the application names $1, $2, $3, or of them the process $4, and waits until they
+ * are gone. */
 static bool
 end_sessions(
     const struct snapshot_options *o, PGconn *target, const char *const *params, struct err *err)
@@ -155,8 +157,8 @@ end_sessions(
         if (!pg_query(target, "target: end sessions of an earlier run",
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN"
                 " ($1, $2, $3) AND usename = current_user AND datname = current_database()"
-                " AND pid <> pg_backend_pid()",
-                3, params, &res, err)) {
+                " AND pid <> pg_backend_pid() AND ($4::int4 IS NULL OR pid = $4)",
+                4, params, &res, err)) {
             return false;
         }
         int left = PQntuples(res);
@@ -180,7 +182,18 @@ session_end_leftovers(const struct snapshot_options *o, PGconn *target, struct e
     session_name(o, SESSION_COPY, copy);
     session_name(o, SESSION_INDEXES, indexes);
     session_name(o, SESSION_SNAPSHOT, snapshot);
-    const char *params[] = {copy, indexes, snapshot};
+    const char *params[] = {copy, indexes, snapshot, NULL};
+    return end_sessions(o, target, params, err);
+}
+
+bool
+session_end_lost(
+    const struct snapshot_options *o, const char *role, int pid, PGconn *target, struct err *err)
+{
+    char name[64], process[16];
+    session_name(o, role, name);
+    snprintf(process, sizeof(process), "%d", pid);
+    const char *params[] = {name, name, name, process};
     return end_sessions(o, target, params, err);
 }
 
@@ -190,6 +203,6 @@ session_end_role(
 {
     char name[64];
     session_name(o, role, name);
-    const char *params[] = {name, name, name};
+    const char *params[] = {name, name, name, NULL};
     return end_sessions(o, target, params, err);
 }

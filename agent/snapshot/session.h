@@ -39,6 +39,11 @@ bool session_open_ahead(
 bool session_end_leftovers(
     const struct snapshot_options *o, PGconn *target, struct err *err) must_use;
 
+/* The same for one session of a role, by its process on the server: its connection was cut, but
+ * what it was told goes on there, up to a COMMIT that came along. */
+bool session_end_lost(const struct snapshot_options *o, const char *role, int pid, PGconn *target,
+    struct err *err) must_use;
+
 /* The same for one role. */
 bool session_end_role(
     const struct snapshot_options *o, const char *role, PGconn *target, struct err *err) must_use;

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many small tables are copied together, while an application writes, empties, rewrites and locks them."""
+import pytest
+
 from lib.proc import until
 
 TABLES = 160
@@ -80,3 +82,24 @@ def test_a_foreign_key_that_does_not_hold_is_left_and_said(world):
     until(lambda: world.target.one(left, world.db) == "s13", 30, "the other foreign keys")
     assert world.target.one("select count(*) from pg_constraint where contype = 'f'", world.db) == "30"
     until(lambda: "s13_parent_fkey" in agent.err(), 10, "a word about it")
+
+
+@pytest.mark.parametrize("filler", [1, 9000], ids=["in company", "alone"])
+def test_a_connection_cut_while_an_index_is_built(world, filler):
+    """The server goes on without it, and may commit what it was told to before it notices."""
+    world.source.psql(
+        "create function slow(i bigint) returns bigint immutable language plpgsql as "
+        "$$ begin perform pg_sleep(0.02); return i; end $$;"
+        "create table s1 (id bigint primary key, filler text); alter table s1 alter filler set storage external;"
+        "create table s2 (id bigint primary key);"
+        f"insert into s1 select g, repeat('x', {filler}) from generate_series(1, 60) g;"
+        "create index s1_slow on s1 (slow(id)); analyze", world.db)
+    proxy = world.proxy(world.target)
+    agent = world.agent(target_dsn=world.target.uri(world.db, port=proxy.port)).start()
+    building = ("select count(*) from pg_stat_activity where datname = current_database() and state = 'active' "
+                "and application_name like '%indexes' and query ilike '%create index s1_slow%'")
+    until(lambda: world.target.one(building, world.db) == "1", 30, "the index", pause=0.01)
+    proxy.cut()
+    agent.streaming()
+    agent.cutover()
+    world.assert_equal()
